@@ -1,0 +1,61 @@
+// Who may import whom (docs/architecture.md). Each room lists the rooms it may look into; itself is always allowed.
+const rooms = {
+  domain: [],
+  telemetry: ['domain'],
+  codec: ['domain'],
+  crypto: ['domain', 'codec'],
+  'subscription-index': ['domain', 'codec', 'crypto'],
+  oxenmq: ['domain', 'codec', 'crypto'],
+  notifiers: ['domain', 'codec', 'crypto'],
+  store: ['domain', 'codec', 'crypto'],
+  outbox: ['domain', 'codec', 'crypto', 'store'],
+  network: ['domain', 'codec', 'crypto', 'subscription-index', 'oxenmq'],
+  streams: ['domain', 'codec', 'crypto', 'subscription-index', 'notifiers', 'outbox'],
+  actors: ['domain', 'codec', 'crypto', 'subscription-index', 'oxenmq', 'notifiers', 'store', 'outbox', 'network', 'streams'],
+  lifecycle: ['domain'],
+  config: ['domain'],
+  http: ['domain', 'codec', 'crypto', 'notifiers'],
+  cli: null,
+};
+const everybody = ['telemetry', 'config'];
+const only = (pkg, room) => ({
+  name: `only-${room}-imports-${pkg}`,
+  severity: 'error',
+  from: { path: '^src/', pathNot: `^src/${room}` },
+  to: { path: `node_modules/${pkg}(/|$)` },
+});
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'not-from-tests', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|bench)/' } },
+    { name: 'only-main-and-cli-import-app', severity: 'error', from: { path: '^src/(?!main|cli|app)' }, to: { path: '^src/(app|main)\\.ts' } },
+    ...Object.entries(rooms)
+      .filter(([, allowed]) => allowed !== null)
+      .map(([room, allowed]) => ({
+        name: `${room}-keeps-its-direction`,
+        severity: 'error',
+        from: { path: `^src/${room}/` },
+        to: {
+          path: '^src/',
+          pathNot: `^src/(${[room, ...allowed, ...(room === 'domain' ? [] : everybody)].join('|')})/`,
+        },
+      })),
+    only('nact', 'actors/spawn\\.ts'),
+    only('rxjs', 'streams/'),
+    only('zeromq', 'oxenmq/'),
+    only('pg-promise', 'store/'),
+    only('@electric-sql/pglite', 'store/'),
+    only('sodium-native', 'crypto/'),
+    only('node-apn', 'notifiers/apns/'),
+    only('firebase-admin', 'notifiers/firebase/'),
+    only('fastify', 'http/'),
+    only('convict', 'config/'),
+    only('prom-client', 'telemetry/'),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

@@ -1,0 +1,32 @@
+import type { Device } from './device.js';
+import type { AccountId, ServiceName } from './ids.js';
+
+/** nonce || ciphertext || tag, for the field `enc_payload` (base64) beside `spns: 1`. */
+export interface SealedContent {
+  readonly kind: 'sealed';
+  readonly payload: Buffer;
+}
+
+/** What the device receives; each source of notices adds its own kind. */
+export type PushContent = SealedContent;
+
+export type PushPriority = 'high' | 'normal';
+
+/** One notice for one device. */
+export interface Push {
+  readonly service: ServiceName;
+  readonly account: AccountId;
+  readonly device: Device;
+  readonly content: PushContent;
+  readonly priority: PushPriority;
+  /** Unix milliseconds; of no use to anybody afterwards. */
+  readonly expiresAtMs: number;
+  /** 16 bytes, equal for every attempt of the same notice to the same device; says nothing about either. */
+  readonly dedupeKey: Buffer;
+  /** When the notice arrived here, for the latency figures. Unix milliseconds. */
+  readonly receivedAtMs: number;
+  /** How often it was sent before. */
+  readonly attempts: number;
+  /** The outbox row that it came back from; null for one that never waited. */
+  readonly outboxId: string | null;
+}

@@ -1,0 +1,41 @@
+import type { ServiceName } from '../domain/ids.js';
+import type { Push } from '../domain/push.js';
+
+export interface OutboxEntry {
+  readonly push: Push;
+  /** Unix milliseconds: not to be offered earlier. */
+  readonly dueAtMs: number;
+  /**
+   * Called once if the entry could not be stored (database away and the waiting room full, or the push expired
+   * meanwhile). `stored` is called once it is committed.
+   */
+  readonly onLost?: () => void;
+}
+
+export interface OutboxStats {
+  readonly waiting: number;
+  readonly oldestDueAtMs: number | null;
+}
+
+/** The durable waiting room. A claimed row stays in the table until it is settled, so a crash only delays it. */
+export interface Outbox {
+  /**
+   * Takes responsibility for an entry, synchronously: true = it is (or will shortly be) committed, or `onLost` is
+   * called; false = no room, nothing was taken. An entry whose push has an `outboxId` updates its row (due time,
+   * attempts) instead of adding one.
+   */
+  put(entry: OutboxEntry): boolean;
+  /** Up to `limit` rows of a service that are due, in order of due time, claimed for this process. */
+  claim(service: ServiceName, limit: number): Promise<Push[]>;
+  /** A push that came from the outbox has ended: its row goes. Batched; never rejects. */
+  settle(outboxId: string): void;
+  /** Gives claimed rows back unsent (at a stop). */
+  release(outboxIds: readonly string[]): Promise<void>;
+  /** Deletes rows whose push has expired; how many. */
+  dropExpired(): Promise<number>;
+  /** Unix ms of the earliest due row of a service, null when none waits. */
+  nextDueAtMs(service: ServiceName): Promise<number | null>;
+  stats(): Promise<ReadonlyMap<ServiceName, OutboxStats>>;
+  /** Commits everything that was put; rejects when the database stays away longer than `timeoutMs`. */
+  flush(timeoutMs: number): Promise<void>;
+}

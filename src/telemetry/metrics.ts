@@ -1,0 +1,212 @@
+import {
+  collectDefaultMetrics,
+  Counter as PromCounter,
+  Gauge as PromGauge,
+  Histogram,
+  Registry,
+} from 'prom-client';
+
+/**
+ * A number that a hot path adds to; Prometheus sees it only when somebody asks. prom-client's own counters hash
+ * their labels on every increment, which would be the dearest step of the pipeline.
+ */
+export class Tally {
+  value = 0;
+
+  add(amount = 1): void {
+    this.value += amount;
+  }
+}
+
+/** One tally per value of one label. Values must come from a fixed set (our notifiers, our kinds), never from a peer. */
+export class TallyFamily {
+  readonly #tallies = new Map<string, Tally>();
+
+  of(labelValue: string): Tally {
+    let tally = this.#tallies.get(labelValue);
+    if (tally === undefined) {
+      tally = new Tally();
+      this.#tallies.set(labelValue, tally);
+    }
+    return tally;
+  }
+
+  entries(): IterableIterator<[string, Tally]> {
+    return this.#tallies.entries();
+  }
+
+  total(): number {
+    let sum = 0;
+    for (const tally of this.#tallies.values()) sum += tally.value;
+    return sum;
+  }
+}
+
+type Reading = () => number;
+type LabelledReading = () => Iterable<readonly [string, number]>;
+
+/** Every metric of the program, by the name that Prometheus sees. Counters only grow; gauges are read when asked. */
+export class Metrics {
+  readonly registry = new Registry();
+
+  // The way of a notice.
+  readonly framesReceived = this.#tally('waggle_frames_received_total', 'notify.message frames that arrived');
+  readonly framesMalformed = this.#tally('waggle_frames_malformed_total', 'frames that do not parse');
+  readonly framesForeign = this.#tally(
+    'waggle_frames_foreign_total',
+    'frames about an account of another swarm than the sender belongs to',
+  );
+  readonly framesDuplicate = this.#tally(
+    'waggle_frames_duplicate_total',
+    'further copies of a message handed over',
+  );
+  readonly framesUnmatched = this.#tally(
+    'waggle_frames_unmatched_total',
+    'frames that no subscription asked for',
+  );
+  readonly stageFailures = this.#family(
+    'waggle_stage_failures_total',
+    'faults of our own in a stage',
+    'stage',
+  );
+
+  // Pushes.
+  readonly pushesAccepted = this.#family(
+    'waggle_pushes_accepted_total',
+    'pushes taken by a notifier',
+    'notifier',
+  );
+  readonly pushesSpilled = this.#family(
+    'waggle_pushes_spilled_total',
+    'pushes sent to the outbox',
+    'notifier',
+  );
+  readonly pushesLost = this.#family(
+    'waggle_pushes_lost_total',
+    'pushes lost: outbox full or away',
+    'notifier',
+  );
+  readonly pushesExpired = this.#family(
+    'waggle_pushes_expired_total',
+    'pushes that expired unsent',
+    'notifier',
+  );
+  readonly delivered = this.#family('waggle_pushes_delivered_total', 'pushes the provider took', 'notifier');
+  readonly deadTokens = this.#family('waggle_pushes_dead_token_total', 'pushes to a dead token', 'notifier');
+  readonly retried = this.#family('waggle_pushes_retried_total', 'attempts to be repeated', 'notifier');
+  readonly dropped = this.#family('waggle_pushes_dropped_total', 'pushes given up', 'notifier');
+  readonly misconfigured = this.#family(
+    'waggle_pushes_misconfigured_total',
+    'pushes refused for our credentials',
+    'notifier',
+  );
+  readonly pushLatency = new Histogram({
+    name: 'waggle_push_latency_seconds',
+    help: 'from the arrival of a notice to the answer of the provider',
+    labelNames: ['notifier'],
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300],
+    registers: [this.registry],
+  });
+
+  // Subscriptions.
+  readonly subscriptionChanges = this.#family(
+    'waggle_subscription_changes_total',
+    'added, updated, stale, removed, expired, dead-token, refused',
+    'change',
+  );
+  readonly requests = this.#family(
+    'waggle_http_requests_total',
+    'answered client requests by result',
+    'result',
+  );
+  readonly onionRequests = this.#family('waggle_onion_requests_total', 'onion requests by result', 'result');
+
+  // The network.
+  readonly linkConnects = this.#tally('waggle_link_connects_total', 'storage node links that came up');
+  readonly linkFailures = this.#tally(
+    'waggle_link_failures_total',
+    'storage node links that failed or broke',
+  );
+  readonly oxenmqMalformed = this.#family('waggle_oxenmq_malformed_total', 'OxenMQ messages refused', 'kind');
+  readonly monitorRequests = this.#family(
+    'waggle_monitor_requests_total',
+    'monitor.messages by result',
+    'result',
+  );
+  readonly monitorEntries = this.#family(
+    'waggle_monitor_entries_total',
+    'entries of replies by result',
+    'result',
+  );
+  readonly nodeListUpdates = this.#family('waggle_node_list_updates_total', 'node lists by result', 'result');
+  readonly accountsMoved = this.#tally('waggle_accounts_moved_total', 'accounts that moved to another swarm');
+
+  // Actors.
+  readonly actorMessages = this.#family('waggle_actor_messages_total', 'messages handled', 'actor');
+  readonly actorFailures = this.#family(
+    'waggle_actor_failures_total',
+    'messages whose handler threw',
+    'actor',
+  );
+
+  // Store.
+  readonly storeFailures = this.#family('waggle_store_failures_total', 'failed database calls', 'operation');
+
+  /** Adds the process metrics of prom-client (CPU, memory, event loop lag). */
+  collectProcessMetrics(): void {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  gauge(name: string, help: string, read: Reading): void {
+    new PromGauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  labelledGauge(name: string, help: string, label: string, read: LabelledReading): void {
+    new PromGauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [value, reading] of read()) this.set({ [label]: value }, reading);
+      },
+    });
+  }
+
+  #tally(name: string, help: string): Tally {
+    const tally = new Tally();
+    new PromCounter({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(tally.value);
+      },
+    });
+    return tally;
+  }
+
+  #family(name: string, help: string, label: string): TallyFamily {
+    const family = new TallyFamily();
+    new PromCounter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [value, tally] of family.entries()) this.inc({ [label]: value }, tally.value);
+      },
+    });
+    return family;
+  }
+}
