@@ -1,0 +1,250 @@
+import type { Device } from '../domain/device.js';
+import { ACCOUNT_BYTES, type AccountId, type EncryptionKey, type ServiceName } from '../domain/ids.js';
+import { isSignatureExpired, type Subscription, type SubscriptionKey } from '../domain/subscription.js';
+import { AccountTable } from './account-table.js';
+import { Arena, type Handle } from './arena.js';
+import type { AccountSlot, MonitorEntrySink, MonitoredAccounts } from './port.js';
+import { RecordCursor, storedServiceId, writeRecord } from './record.js';
+
+/** What the pipeline needs to know of one subscription that a notice concerns. */
+export interface MatchedDevice {
+  readonly service: ServiceName;
+  readonly device: Device;
+  readonly encryptionKey: EncryptionKey;
+  readonly wantData: boolean;
+}
+
+export interface IndexUpsert {
+  readonly slot: AccountSlot;
+  /** Whether storage nodes must be told at once: a new account, or one that wants to hear more than before. */
+  readonly monitorChanged: boolean;
+}
+
+export type IndexRemoval =
+  | { readonly kind: 'absent' }
+  /** `monitorChanged`: another subscription, hidden behind the removed one, has to be registered now. */
+  | { readonly kind: 'removed'; readonly slot: AccountSlot; readonly monitorChanged: boolean }
+  /** The last one of its account: the slot is free again. */
+  | { readonly kind: 'account-removed'; readonly slot: AccountSlot };
+
+/**
+ * All subscriptions, packed in memory: what the `match` stage and the swarm actors read without asking anybody. The
+ * database is the truth; this is changed after a commit only, by the subscription actors and the first load.
+ */
+export class SubscriptionIndex implements MonitoredAccounts {
+  readonly #arena = new Arena();
+  readonly #accounts: AccountTable;
+  readonly #services: ServiceName[] = [];
+  readonly #serviceNumbers = new Map<ServiceName, number>();
+  readonly #countByService: number[] = [];
+  readonly #cursor = new RecordCursor(this.#arena);
+  readonly #other = new RecordCursor(this.#arena);
+  #size = 0;
+
+  /** `seed`: any 32-bit number that outsiders cannot know. */
+  constructor(seed: number) {
+    this.#accounts = new AccountTable(seed);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get accountCount(): number {
+    return this.#accounts.count;
+  }
+
+  get slotLimit(): number {
+    return this.#accounts.slotLimit;
+  }
+
+  /** Bytes taken from the system for records (accounts and tables come on top). */
+  get reservedBytes(): number {
+    return this.#arena.reservedBytes;
+  }
+
+  countsByService(): Map<ServiceName, number> {
+    return new Map(this.#services.map((service, number) => [service, this.#countByService[number] ?? 0]));
+  }
+
+  countOf(service: ServiceName): number {
+    const number = this.#serviceNumbers.get(service);
+    return number === undefined ? 0 : (this.#countByService[number] ?? 0);
+  }
+
+  isLive(slot: AccountSlot): boolean {
+    return this.#accounts.head(slot) !== 0;
+  }
+
+  slotOf(account: Buffer): AccountSlot {
+    return this.#accounts.find(account);
+  }
+
+  accountAt(slot: AccountSlot): AccountId {
+    return Buffer.from(this.#accounts.keyView(slot)) as AccountId;
+  }
+
+  /** XOR of the four big-endian 64-bit words behind the prefix (spec storage-server, section 3). */
+  swarmSpaceOf(slot: AccountSlot): bigint {
+    const key = this.#accounts.keyView(slot);
+    let space = 0n;
+    for (let at = 1; at < ACCOUNT_BYTES; at += 8) space ^= key.readBigUInt64BE(at);
+    return space;
+  }
+
+  /** Adds a subscription or puts it in the place of the one with the same key. */
+  upsert(subscription: Subscription): IndexUpsert {
+    const { slot, added } = this.#accounts.findOrAdd(subscription.account);
+    const handle = writeRecord(this.#arena, subscription, this.#serviceNumber(subscription.service));
+    if (added) {
+      this.#accounts.setHead(slot, handle);
+      this.#count(subscription.service, 1);
+      return { slot, monitorChanged: true };
+    }
+    const monitorChanged = !this.#isCoveredByAnother(slot, handle);
+    const place = this.#find(slot, subscription);
+    if (place === null) {
+      this.#cursor.moveTo(handle).next = this.#accounts.head(slot);
+      this.#accounts.setHead(slot, handle);
+      this.#count(subscription.service, 1);
+    } else {
+      this.#cursor.moveTo(handle).next = this.#other.moveTo(place.handle).next;
+      this.#link(slot, place.previous, handle);
+      this.#arena.free(place.handle, this.#other.length);
+    }
+    return { slot, monitorChanged };
+  }
+
+  remove(key: SubscriptionKey): IndexRemoval {
+    const slot = this.#accounts.find(key.account);
+    if (slot < 0) return { kind: 'absent' };
+    const place = this.#find(slot, key);
+    if (place === null) return { kind: 'absent' };
+    const removed = this.#other.moveTo(place.handle);
+    const next = removed.next;
+    this.#count(key.service, -1);
+    if (place.previous === 0 && next === 0) {
+      this.#arena.free(place.handle, removed.length);
+      this.#accounts.delete(slot);
+      return { kind: 'account-removed', slot };
+    }
+    this.#link(slot, place.previous, next);
+    const monitorChanged = this.#coversAny(slot, place.handle);
+    this.#arena.free(place.handle, this.#other.moveTo(place.handle).length);
+    return { kind: 'removed', slot, monitorChanged };
+  }
+
+  /** The devices that asked for an account's messages of one namespace; empty for an account nobody knows. */
+  match(account: Buffer, namespace: number): MatchedDevice[] {
+    const slot = this.#accounts.find(account);
+    return slot < 0 ? [] : this.matchSlot(slot, namespace);
+  }
+
+  matchSlot(slot: AccountSlot, namespace: number): MatchedDevice[] {
+    const matches: MatchedDevice[] = [];
+    const cursor = this.#cursor;
+    for (let handle = this.#accounts.head(slot); handle !== 0; handle = cursor.next) {
+      cursor.moveTo(handle);
+      if (!cursor.hasNamespace(namespace)) continue;
+      const service = this.#services[cursor.serviceNumber];
+      if (service === undefined) continue;
+      matches.push({
+        service,
+        device: { serviceId: cursor.serviceId, serviceData: cursor.serviceData },
+        encryptionKey: cursor.encryptionKey as EncryptionKey,
+        wantData: cursor.wantData,
+      });
+    }
+    return matches;
+  }
+
+  appendMonitorEntries(slot: AccountSlot, nowSeconds: number, sink: MonitorEntrySink): number {
+    let appended = 0;
+    for (let handle = this.#accounts.head(slot); handle !== 0; handle = this.#cursor.moveTo(handle).next) {
+      this.#cursor.moveTo(handle);
+      if (!this.#isSendable(this.#cursor, nowSeconds) || this.#isSuperfluous(slot, handle, nowSeconds)) continue;
+      sink.append(this.#cursor.moveTo(handle).monitorEntry);
+      appended += 1;
+    }
+    return appended;
+  }
+
+  /** Storage nodes refuse this account's signatures: they are not sent again until a client brings new ones. */
+  rejectMonitorEntries(slot: AccountSlot): void {
+    for (let handle = this.#accounts.head(slot); handle !== 0; handle = this.#cursor.next) {
+      this.#cursor.moveTo(handle).reject();
+    }
+  }
+
+  #isSendable(cursor: RecordCursor, nowSeconds: number): boolean {
+    return !cursor.isRejected && !isSignatureExpired(cursor.signedAtSeconds, nowSeconds);
+  }
+
+  /** The merge rule of spec session-push-v2, 9.6: of equal ones the newest, and none that another one covers. */
+  #isSuperfluous(slot: AccountSlot, handle: Handle, nowSeconds: number): boolean {
+    const mine = this.#cursor.moveTo(handle);
+    const other = this.#other;
+    for (let at = this.#accounts.head(slot); at !== 0; at = other.next) {
+      other.moveTo(at);
+      if (at === handle || !this.#isSendable(other, nowSeconds) || !other.covers(mine)) continue;
+      if (!mine.covers(other)) return true;
+      const newer = other.signedAtSeconds - mine.signedAtSeconds;
+      if (newer > 0 || (newer === 0 && at < handle)) return true;
+    }
+    return false;
+  }
+
+  #isCoveredByAnother(slot: AccountSlot, handle: Handle): boolean {
+    const mine = this.#cursor.moveTo(handle);
+    const other = this.#other;
+    for (let at = this.#accounts.head(slot); at !== 0; at = other.next) {
+      if (!other.moveTo(at).isRejected && other.covers(mine)) return true;
+    }
+    return false;
+  }
+
+  #coversAny(slot: AccountSlot, handle: Handle): boolean {
+    const mine = this.#cursor.moveTo(handle);
+    const other = this.#other;
+    for (let at = this.#accounts.head(slot); at !== 0; at = other.next) {
+      if (mine.covers(other.moveTo(at))) return true;
+    }
+    return false;
+  }
+
+  #find(slot: AccountSlot, key: SubscriptionKey): { handle: Handle; previous: Handle } | null {
+    const service = this.#serviceNumbers.get(key.service);
+    if (service === undefined) return null;
+    const stored = storedServiceId(key.serviceId);
+    let previous: Handle = 0;
+    const cursor = this.#other;
+    for (let handle = this.#accounts.head(slot); handle !== 0; handle = cursor.next) {
+      cursor.moveTo(handle);
+      if (cursor.serviceNumber === service && cursor.hasStoredServiceId(stored)) return { handle, previous };
+      previous = handle;
+    }
+    return null;
+  }
+
+  #link(slot: AccountSlot, previous: Handle, handle: Handle): void {
+    if (previous === 0) this.#accounts.setHead(slot, handle);
+    else this.#cursor.moveTo(previous).next = handle;
+  }
+
+  #serviceNumber(service: ServiceName): number {
+    let number = this.#serviceNumbers.get(service);
+    if (number === undefined) {
+      number = this.#services.length;
+      this.#services.push(service);
+      this.#serviceNumbers.set(service, number);
+      this.#countByService.push(0);
+    }
+    return number;
+  }
+
+  #count(service: ServiceName, change: number): void {
+    const number = this.#serviceNumber(service);
+    this.#countByService[number] = (this.#countByService[number] ?? 0) + change;
+    this.#size += change;
+  }
+}
