@@ -1,0 +1,155 @@
+import { isIP } from 'node:net';
+import convict from 'convict';
+
+/** How a value is written: decides what text (environment, flags) and YAML scalars turn into. */
+export type ValueKind = 'number' | 'boolean' | 'boolean-or-text' | 'text' | 'list';
+
+export interface FormatRule {
+  readonly min?: number;
+  readonly max?: number;
+  readonly values?: readonly string[];
+}
+
+export interface Format {
+  readonly kind: ValueKind;
+  /** For the documentation and for complaints: "must be ...". */
+  describe(rule: FormatRule): string;
+  /** Whether a value of the right kind is good. */
+  accepts(value: unknown, rule: FormatRule): boolean;
+}
+
+const MAX_TEXT_BYTES = 4096;
+const isText = (value: unknown): value is string =>
+  typeof value === 'string' && value.length > 0 && Buffer.byteLength(value) <= MAX_TEXT_BYTES && !value.includes('\0');
+
+/** A host name, an IPv4 or an IPv6 address, without port. */
+const isHost = (text: string): boolean => isIP(text) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?$/.test(text);
+
+const isListOf =
+  (accepts: (text: string) => boolean) =>
+  (value: unknown): boolean =>
+    Array.isArray(value) && value.length <= 1000 && value.every((item) => isText(item) && accepts(item));
+
+function parseHttpsUrl(text: string): URL | null {
+  if (!URL.canParse(text)) return null;
+  const url = new URL(text);
+  const plain = url.username === '' && url.password === '' && url.hash === '';
+  return url.protocol === 'https:' && url.hostname !== '' && plain ? url : null;
+}
+
+function isProxyList(text: string): boolean {
+  return text.split(',').every((part) => {
+    const [address = '', bits, ...rest] = part.trim().split('/');
+    const family = isIP(address);
+    if (family === 0 || rest.length > 0) return false;
+    return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+  });
+}
+
+const hasScheme = (text: string, schemes: readonly string[]): boolean =>
+  schemes.some((scheme) => text.startsWith(`${scheme}://`) && text.length > scheme.length + 3);
+
+const SERVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+/** Names end up in metric labels, environment variables and flags, so only plain characters, 1 to 32. */
+export const isServiceNameText = (text: string): boolean => SERVICE_NAME.test(text);
+
+export const formats = {
+  'whole-number': {
+    kind: 'number',
+    describe: ({ min, max }) => `a whole number from ${String(min)} to ${String(max)}`,
+    accepts: (value, { min = 0, max = Number.MAX_SAFE_INTEGER }) =>
+      typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max,
+  },
+  port: {
+    kind: 'number',
+    describe: () => 'a port from 0 to 65535 (0 = any free port)',
+    accepts: (value) =>
+      typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535,
+  },
+  switch: {
+    kind: 'boolean',
+    describe: () => 'true or false',
+    accepts: (value) => typeof value === 'boolean',
+  },
+  choice: {
+    kind: 'text',
+    describe: ({ values = [] }) => `one of ${values.join(', ')}`,
+    accepts: (value, { values = [] }) => typeof value === 'string' && values.includes(value),
+  },
+  words: {
+    kind: 'text',
+    describe: () => 'text, not empty',
+    accepts: isText,
+  },
+  host: {
+    kind: 'text',
+    describe: () => 'a host name or an address, without port',
+    accepts: (value) => isText(value) && isHost(value),
+  },
+  path: {
+    kind: 'text',
+    describe: () => 'a path',
+    accepts: isText,
+  },
+  paths: {
+    kind: 'list',
+    describe: () => 'a list of paths, at least one',
+    accepts: (value) => Array.isArray(value) && value.length > 0 && isListOf(() => true)(value),
+  },
+  'hex-keys': {
+    kind: 'list',
+    describe: () => 'a list of X25519 public keys, 64 hex digits each',
+    accepts: isListOf((text) => /^[0-9a-fA-F]{64}$/.test(text)),
+  },
+  'service-names': {
+    kind: 'list',
+    describe: () => 'a list of names, 1 to 32 letters, digits, - and _ each',
+    accepts: isListOf(isServiceNameText),
+  },
+  address: {
+    kind: 'text',
+    describe: ({ values = [] }) => `an address starting with ${values.map((scheme) => `${scheme}://`).join(', ')}`,
+    accepts: (value, { values = [] }) => isText(value) && hasScheme(value, values),
+  },
+  'https-origin': {
+    kind: 'text',
+    describe: () => 'https://HOST:PORT, nothing behind it',
+    accepts: (value) => {
+      const url = isText(value) ? parseHttpsUrl(value) : null;
+      return url !== null && url.pathname === '/' && url.search === '';
+    },
+  },
+  'https-url': {
+    kind: 'text',
+    describe: () => 'an https:// address',
+    accepts: (value) => isText(value) && parseHttpsUrl(value) !== null,
+  },
+  proxies: {
+    kind: 'boolean-or-text',
+    describe: () => 'true, false or a comma-separated list of addresses and networks (10.0.0.0/8)',
+    accepts: (value) => typeof value === 'boolean' || (isText(value) && isProxyList(value)),
+  },
+} satisfies Record<string, Format>;
+
+export type FormatName = keyof typeof formats;
+
+export const formatOf = (name: FormatName): Format => formats[name];
+
+/**
+ * convict's own coercion is lax ("12abc" is 12, any text is true, and a default of another type decides), so every
+ * format is a named one of ours: convict hands such values through untouched and only asks for validation.
+ */
+for (const [name, format] of Object.entries<Format>(formats)) {
+  convict.addFormat({
+    name: conventionalName(name),
+    validate(value: unknown, property: convict.SchemaObj) {
+      const rule = property as FormatRule;
+      if (!format.accepts(value, rule)) throw new Error(`must be ${format.describe(rule)}`);
+    },
+  });
+}
+
+/** convict knows some of our names itself (`port`) and would coerce by them. */
+export function conventionalName(name: string): string {
+  return `waggle-${name}`;
+}

@@ -1,0 +1,72 @@
+import { conventionalName, type FormatName, type FormatRule } from './formats.js';
+import type { Secret } from './secret.js';
+
+/** What a value looks like before secrets are wrapped. */
+export type Plain<T> = T extends Secret ? string : T;
+
+/** One option: a property of the convict schema with what the documentation and the loaders need besides. */
+export interface Option<T = unknown> extends FormatRule {
+  readonly doc: string;
+  /** `ms`, `s`, `bytes`, `rows`, ...; null when the value has none. */
+  readonly unit: string | null;
+  readonly default: T;
+  readonly nullable: boolean;
+  readonly sensitive: boolean;
+  /** The name that convict knows the format by. */
+  readonly format: string;
+  readonly formatName: FormatName;
+}
+
+type Details<T> = FormatRule & { readonly doc: string; readonly default: T; readonly unit?: string };
+type WithValues = { readonly values: readonly string[] };
+type TextOrNull = string | null;
+
+function option<T>(formatName: FormatName, details: Details<T>, sensitive = false): Option<T> {
+  return {
+    unit: null,
+    ...details,
+    nullable: details.default === null,
+    sensitive,
+    format: conventionalName(formatName),
+    formatName,
+  };
+}
+
+export const wholeNumber = <T extends number | null = number>(
+  details: Details<T> & { readonly min: number; readonly max: number; readonly unit: string },
+): Option<T> => option('whole-number', details);
+
+export const port = (details: Details<number>): Option<number> => option('port', details);
+export const flag = (details: Details<boolean>): Option<boolean> => option('switch', details);
+export const host = (details: Details<string>): Option<string> => option('host', details);
+export const proxies = (details: Details<boolean | string>): Option<boolean | string> =>
+  option('proxies', details);
+
+export const words = <T extends TextOrNull = string>(details: Details<T>): Option<T> =>
+  option('words', details);
+export const choice = <T extends string>(
+  details: Details<T> & { readonly values: readonly T[] },
+): Option<T> => option('choice', details);
+
+/** Made absolute: relative to the directory of the configuration file. */
+export const path = <T extends TextOrNull = string>(details: Details<T>): Option<T> =>
+  option('path', details);
+export const paths = (details: Details<readonly string[]>): Option<readonly string[]> =>
+  option('paths', details);
+export const hexKeys = (details: Details<readonly string[]>): Option<readonly string[]> =>
+  option('hex-keys', details);
+export const serviceNames = (details: Details<readonly string[]>): Option<readonly string[]> =>
+  option('service-names', details);
+
+export const httpsOrigin = (details: Details<TextOrNull>): Option<TextOrNull> =>
+  option('https-origin', details);
+export const httpsUrl = (details: Details<TextOrNull>): Option<TextOrNull> => option('https-url', details);
+/** `values` are the schemes; the path of an ipc address is made absolute. */
+export const address = (details: Details<TextOrNull> & WithValues): Option<TextOrNull> =>
+  option('address', details);
+
+/** Secrets may be given as `file:PATH`. */
+export const secretWords = (details: Details<TextOrNull>): Option<TextOrNull> =>
+  option('words', details, true);
+export const secretAddress = (details: Details<TextOrNull> & WithValues): Option<TextOrNull> =>
+  option('address', details, true);
