@@ -23,19 +23,42 @@ export type RequestError =
   | { readonly kind: 'refused'; readonly word: string };
 
 export interface OxenmqConnectionHandlers {
+  /**
+   * The one-way commands that `onCommand` wants; default `notify.message` and `notify.block`. Anything else that the
+   * remote sends is answered with UNKNOWNCOMMAND (at a bounded rate) and never seen here.
+   */
+  readonly commands?: readonly string[];
   /** HELLO came: after the first connect and after every reconnect. The remote's state about us may be gone. */
   readonly onUp: () => void;
-  /** The link broke or stopped answering; it may come up again by itself. */
+  /** The link was up and broke; it may come up again by itself, within a bounded time. */
   readonly onDown: (reason: string) => void;
-  /** It will not come up again; make a new connection if wanted. */
+  /**
+   * It will not come up again; make a new connection if wanted. Called once, also for a connection that was up (then
+   * without `onDown` before it) and for one that could not be opened at all, but not after our own `close()`.
+   */
   readonly onClosed: (reason: string) => void;
-  /** A one-way command of the remote. The parts are views: copy what is kept. Must not throw. */
+  /**
+   * A one-way command of the remote, also while the link is not yet (or no longer) up. The parts are views: copy what
+   * is kept. Must not throw.
+   */
   readonly onCommand: (command: string, parts: readonly Buffer[]) => void;
+}
+
+/** What may differ from connection to connection. */
+export interface OxenmqConnectionLimits {
+  /** A larger frame of the remote ends the connection. Bytes. */
+  readonly maxMessageBytes?: number;
+  /** Messages that wait to be read; beyond it the remote's queue fills and then it drops. */
+  readonly receiveHighWaterMark?: number;
 }
 
 /** One outgoing connection to one remote. */
 export interface OxenmqConnection {
   readonly isUp: boolean;
+  /**
+   * One request, one answer, never a rejection. The parts must not be changed until it settles. Default time-out
+   * as configured.
+   */
   request(
     command: string,
     parts: readonly Buffer[],
@@ -46,6 +69,12 @@ export interface OxenmqConnection {
 }
 
 export interface OxenmqClient {
-  connect(address: OxenmqAddress, handlers: OxenmqConnectionHandlers): OxenmqConnection;
+  /** Never throws for what a remote or the system can cause: that arrives as `onClosed`. */
+  connect(
+    address: OxenmqAddress,
+    handlers: OxenmqConnectionHandlers,
+    limits?: OxenmqConnectionLimits,
+  ): OxenmqConnection;
+  /** Closes every connection; idempotent. */
   close(): Promise<void>;
 }

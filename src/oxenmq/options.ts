@@ -1,0 +1,80 @@
+/** Settings of the OxenMQ client. Values that liboxenmq has too are liboxenmq's (spec oxenmq, 1.3). */
+export interface OxenmqOptions {
+  /**
+   * `static`: "L" + our public key, so that a remote knows us again after a reconnect. Two processes must never use
+   * one key with it (spec oxenmq, 1.2): the older one goes mute. `ephemeral`: a new identity with every connect.
+   */
+  readonly routingId: 'static' | 'ephemeral';
+  /** From `connect` to HELLO, from a reconnect's handshake to HELLO, and from a probe to its answer. Milliseconds. */
+  readonly helloTimeoutMs: number;
+  /** From a request to its reply. Milliseconds. */
+  readonly requestTimeoutMs: number;
+  /** Between two HI probes on a link that is up; varied by a tenth so that links do not probe in step. Milliseconds. */
+  readonly probeIntervalMs: number;
+  /** Probes in a row without any sign of life that end a connection. */
+  readonly maxMissedProbes: number;
+  /** How long a broken link may try to come up again before the connection ends. Milliseconds. */
+  readonly maxDownMs: number;
+  /** A disconnect that ZeroMQ does not follow with a retry within this time has killed the socket. Milliseconds. */
+  readonly deadSocketGraceMs: number;
+  /** Failed handshakes and short-lived links in a row that end a connection. */
+  readonly maxStrikes: number;
+  /** A link that was up this long was no short-lived one. Milliseconds. */
+  readonly stableAfterMs: number;
+  /** Requests under way on one connection. */
+  readonly maxOpenRequests: number;
+  /** Answers to commands that we do not know, per connection and second. */
+  readonly maxUnknownCommandReplies: number;
+  /** ZeroMQ's pause before it connects again: from, doubling, to. Milliseconds. */
+  readonly reconnectIntervalMs: number;
+  readonly reconnectMaxIntervalMs: number;
+  /** For TCP to connect; for the ZMTP and CURVE handshake. Milliseconds. */
+  readonly tcpConnectTimeoutMs: number;
+  readonly handshakeIntervalMs: number;
+  /** ZMTP PING, and how long its PONG may take. Milliseconds. */
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatTimeoutMs: number;
+  /** The largest frame that we take; a larger one ends the connection. Bytes. */
+  readonly maxMessageBytes: number;
+  /** Messages per connection that wait to be sent or read. Large for reading: what does not fit, the remote drops. */
+  readonly sendHighWaterMark: number;
+  readonly receiveHighWaterMark: number;
+  /** ZeroMQ sockets in all; each connection needs three. At most 65,535. */
+  readonly maxSockets: number;
+  /** Threads that encrypt and move bytes; one is enough below about 100 MB/s. */
+  readonly ioThreads: number;
+  /** Messages that one connection handles before the others have their turn. */
+  readonly messagesPerTurn: number;
+  /** Connections that have their turn within one pass of the event loop. */
+  readonly connectionsPerTurn: number;
+}
+
+export const defaultOxenmqOptions: OxenmqOptions = {
+  routingId: 'static',
+  helloTimeoutMs: 10_000,
+  requestTimeoutMs: 15_000,
+  probeIntervalMs: 60_000,
+  maxMissedProbes: 2,
+  maxDownMs: 60_000,
+  deadSocketGraceMs: 1_000,
+  maxStrikes: 5,
+  stableAfterMs: 10_000,
+  maxOpenRequests: 64,
+  maxUnknownCommandReplies: 10,
+  reconnectIntervalMs: 250,
+  reconnectMaxIntervalMs: 5_000,
+  tcpConnectTimeoutMs: 10_000,
+  handshakeIntervalMs: 10_000,
+  heartbeatIntervalMs: 15_000,
+  heartbeatTimeoutMs: 30_000,
+  maxMessageBytes: 10_485_760,
+  sendHighWaterMark: 1_000,
+  receiveHighWaterMark: 50_000,
+  maxSockets: 65_535,
+  ioThreads: 1,
+  messagesPerTurn: 8,
+  connectionsPerTurn: 16,
+};
+
+/** What a remote may send us without being asked, as far as this program is concerned. */
+export const DEFAULT_COMMANDS: readonly string[] = ['notify.message', 'notify.block'];
