@@ -62,7 +62,10 @@ export function createActorSystem({ log, metrics, clock }: ActorSystemDeps): Act
     // The message of an error may quote what a peer sent; its name and place are ours.
     const where = error instanceof Error ? error.stack?.split('\n').slice(1, 4).join(' ').trim() : undefined;
     faults.note(kind, (occurrences) =>
-      log.error({ actor: kind, fault: error instanceof Error ? error.name : typeof error, where, occurrences }, 'actor handler failed'),
+      log.error(
+        { actor: kind, fault: error instanceof Error ? error.name : typeof error, where, occurrences },
+        'actor handler failed',
+      ),
     );
   };
 
@@ -107,10 +110,15 @@ class ActorCell<Message, State> implements Actor<Message> {
   ) {
     this.name = definition.name;
     this.#state = definition.initial;
-    this.#ref = spawn(root, async (_state: null, message: Message) => this.#handle(message), definition.name, {
-      initialState: null,
-      onCrash: (_message, _error, ctx) => ctx.resume,
-    }) as Ref<Message>;
+    this.#ref = spawn(
+      root,
+      async (_state: null, message: Message) => this.#handle(message),
+      definition.name,
+      {
+        initialState: null,
+        onCrash: (_message, _error, ctx) => ctx.resume,
+      },
+    ) as Ref<Message>;
   }
 
   get pending(): number {

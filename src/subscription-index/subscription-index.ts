@@ -134,6 +134,13 @@ export class SubscriptionIndex implements MonitoredAccounts {
     return { kind: 'removed', slot, monitorChanged };
   }
 
+  /** Whether the subscription is here with a signature that has run out. */
+  isExpired(key: SubscriptionKey, nowSeconds: number): boolean {
+    const slot = this.#accounts.find(key.account);
+    const place = slot < 0 ? null : this.#find(slot, key);
+    return place !== null && isSignatureExpired(this.#other.moveTo(place.handle).signedAtSeconds, nowSeconds);
+  }
+
   /** The devices that asked for an account's messages of one namespace; empty for an account nobody knows. */
   match(account: Buffer, namespace: number): MatchedDevice[] {
     const slot = this.#accounts.find(account);

@@ -51,7 +51,11 @@ export class Metrics {
 
   // The way of a notice.
   readonly framesReceived = this.#tally('waggle_frames_received_total', 'notify.message frames that arrived');
-  readonly framesMalformed = this.#tally('waggle_frames_malformed_total', 'frames that do not parse');
+  readonly framesMalformed = this.#family(
+    'waggle_frames_malformed_total',
+    'frames that do not parse',
+    'kind',
+  );
   readonly framesForeign = this.#tally(
     'waggle_frames_foreign_total',
     'frames about an account of another swarm than the sender belongs to',

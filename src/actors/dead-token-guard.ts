@@ -1,0 +1,61 @@
+import type { Clock } from '../domain/clock.js';
+import type { ServiceName } from '../domain/ids.js';
+
+export interface DeadTokenGuardOptions {
+  /** Share of a notifier's subscriptions that may be removed within the window, in per cent. */
+  readonly percent: number;
+  /** So many are always allowed. */
+  readonly minimum: number;
+  readonly windowMs: number;
+}
+
+interface Window {
+  startedAtMs: number;
+  /** Subscriptions at the start of the window, the base of the percentage. */
+  base: number;
+  removed: number;
+  alarmed: boolean;
+}
+
+/**
+ * A wrong topic or a mixed-up sandbox makes every token look dead. When too many of a notifier's subscriptions would
+ * go at once, removal stops for the rest of the window and somebody is told.
+ */
+export class DeadTokenGuard {
+  readonly #windows = new Map<ServiceName, Window>();
+
+  constructor(
+    private readonly options: DeadTokenGuardOptions,
+    private readonly clock: Clock,
+    private readonly countOf: (service: ServiceName) => number,
+    private readonly onAlarm: (service: ServiceName) => void,
+  ) {}
+
+  /** Whether one more subscription of this service may be removed; counts it when so. */
+  allow(service: ServiceName): boolean {
+    const now = this.clock.nowMs();
+    let window = this.#windows.get(service);
+    if (window === undefined || now - window.startedAtMs >= this.options.windowMs) {
+      window = { startedAtMs: now, base: this.countOf(service), removed: 0, alarmed: false };
+      this.#windows.set(service, window);
+    }
+    const limit = Math.max(this.options.minimum, Math.floor((window.base * this.options.percent) / 100));
+    if (window.removed < limit) {
+      window.removed += 1;
+      return true;
+    }
+    if (!window.alarmed) {
+      window.alarmed = true;
+      this.onAlarm(service);
+    }
+    return false;
+  }
+
+  /** Services whose removals are stopped now. */
+  alarmed(): ServiceName[] {
+    const now = this.clock.nowMs();
+    return [...this.#windows]
+      .filter(([, window]) => window.alarmed && now - window.startedAtMs < this.options.windowMs)
+      .map(([service]) => service);
+  }
+}
