@@ -110,15 +110,11 @@ class ActorCell<Message, State> implements Actor<Message> {
   ) {
     this.name = definition.name;
     this.#state = definition.initial;
-    this.#ref = spawn(
-      root,
-      async (_state: null, message: Message) => this.#handle(message),
-      definition.name,
-      {
-        initialState: null,
-        onCrash: (_message, _error, ctx) => ctx.resume,
-      },
-    ) as Ref<Message>;
+    const run = async (_state: null, message: Message): Promise<null> => this.#handle(message);
+    this.#ref = spawn<null, Message, Ref<never>>(root, run, definition.name, {
+      initialState: null,
+      onCrash: (_message, _error, ctx) => ctx.resume,
+    });
   }
 
   get pending(): number {
