@@ -1,0 +1,193 @@
+import rateLimitPlugin from '@fastify/rate-limit';
+import swaggerPlugin from '@fastify/swagger';
+import fastify, { type FastifyError, type FastifyRequest } from 'fastify';
+import type { OnionOpener } from '../crypto/onion.js';
+import type { Clock } from '../domain/clock.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { SampledLog } from '../telemetry/sampled-log.js';
+import { Admission, type LoopDelayMeter } from './admission.js';
+import { clientAddressKey, createAddressList } from './client-address.js';
+import {
+  comeBackLater,
+  internalError,
+  methodNotAllowed,
+  notFound,
+  options as optionsReply,
+  subscriptionEndpoint,
+  textReply,
+} from './client-endpoints.js';
+import { ONION_V4_PATH, onionRoute } from './routes/onion.js';
+import { openapiRoute } from './routes/openapi.js';
+import { subscribeRoute } from './routes/subscribe.js';
+import { unsubscribeRoute } from './routes/unsubscribe.js';
+import type { HttpServerOptions, RateLimitOptions } from './server-options.js';
+import { send, type RateLimitConfig, type Server } from './server-types.js';
+import type { SubscriptionService } from './subscription-service.js';
+
+export interface HttpServerDeps {
+  readonly service: SubscriptionService;
+  readonly opener: OnionOpener;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** For tests of load shedding. */
+  readonly loopDelayMeter?: LoopDelayMeter;
+}
+
+export interface HttpServer {
+  /** Rejects when the address cannot be bound. */
+  listen(): Promise<{ readonly host: string; readonly port: number; readonly url: string }>;
+  /** Client requests being answered now. */
+  inProgress(): number;
+  /** No new connections; what is in progress is answered, within `timeoutMs`. Idempotent. */
+  close(timeoutMs?: number): Promise<void>;
+}
+
+/** The listener for clients. Source: spec session-push-v2, section 3; onion-requests, sections 4, 7 and 8. */
+export async function createHttpServer(
+  options: HttpServerOptions,
+  deps: HttpServerDeps,
+): Promise<HttpServer> {
+  const { metrics, log } = deps;
+  const admission = new Admission(options.admission, deps.loopDelayMeter);
+  const server = createFastify(options);
+  const sampled = new SampledLog(deps.clock);
+
+  const serve = { admission, metrics, retryAfterSeconds: options.retryAfterSeconds };
+  const endpoints = new Map(
+    (['subscribe', 'unsubscribe'] as const).map((kind) => {
+      const endpoint = subscriptionEndpoint(kind, deps.service, options);
+      return [endpoint.path, endpoint] as const;
+    }),
+  );
+  const clientPaths = new Set([...endpoints.keys(), ONION_V4_PATH]);
+
+  ignoreContentTypes(server);
+  server.setErrorHandler((error: FastifyError | RateLimited, _request, reply) => {
+    if (error instanceof RateLimited) {
+      metrics.requests.of('rate-limited').add();
+      return send(reply, comeBackLater(429, 'Too many requests, try again later', error.retryAfterSeconds));
+    }
+    const status = error.statusCode ?? 500;
+    if (status < 500) return send(reply, textReply(status, 'Bad request'));
+    sampled.note('request', (occurrences) =>
+      log.error({ reason: error.name, occurrences }, 'a client request failed'),
+    );
+    return send(reply, internalError);
+  });
+  server.setNotFoundHandler((request, reply) => {
+    metrics.requests.of('not-found').add();
+    if (!clientPaths.has(request.url.split('?', 1)[0] ?? '')) return send(reply, notFound);
+    return send(reply, request.method === 'OPTIONS' ? optionsReply : methodNotAllowed);
+  });
+
+  await server.register(rateLimitPlugin, {
+    global: false,
+    addHeaders: noHeaders,
+    addHeadersOnExceeding: noHeaders,
+  });
+  await server.register(swaggerPlugin, {
+    openapi: {
+      info: { title: 'Waggle', description: 'Push notifications for private messengers', version: '2' },
+    },
+  });
+  const isExempt = createAddressList(options.rateLimitExempt);
+  const limit = rateLimitConfig(options.rateLimit, isExempt);
+  const onionLimit = rateLimitConfig(options.onionRateLimit, isExempt);
+  for (const endpoint of endpoints.values()) {
+    const route = endpoint.path === '/subscribe' ? subscribeRoute : unsubscribeRoute;
+    route(server, serve, endpoint, limit);
+  }
+  onionRoute(
+    server,
+    { ...serve, opener: deps.opener, endpoints, bodyMaxBytes: options.onionBodyMaxBytes, log, sampled },
+    onionLimit,
+  );
+  openapiRoute(server, limit);
+
+  return {
+    async listen() {
+      await server.listen({ host: options.host, port: options.port });
+      const address = server.server.address();
+      if (address === null || typeof address === 'string') throw new Error('the listener has no port');
+      const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+      return { host: address.address, port: address.port, url: `http://${host}:${address.port}` };
+    },
+    inProgress: () => admission.inProgress,
+    async close(timeoutMs = 5_000) {
+      const cut = setTimeout(() => server.server.closeAllConnections(), timeoutMs);
+      try {
+        await server.close();
+      } finally {
+        clearTimeout(cut);
+        admission.close();
+      }
+    },
+  };
+}
+
+function createFastify(options: HttpServerOptions): Server {
+  const server = fastify({
+    logger: false,
+    disableRequestLogging: true,
+    trustProxy: options.trustProxy,
+    bodyLimit: options.onionBodyMaxBytes,
+    requestTimeout: options.requestTimeoutMs,
+    keepAliveTimeout: options.keepAliveTimeoutMs,
+    connectionTimeout: options.connectionTimeoutMs,
+    http: { headersTimeout: options.headersTimeoutMs, connectionsCheckingInterval: 1_000 },
+  });
+  server.server.maxConnections = options.connectionsMax;
+  // Schemas describe, they do not decide: neither what comes in nor what goes out is changed by them.
+  server.setValidatorCompiler(() => () => true);
+  server.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  return server;
+}
+
+/**
+ * Every body is bytes, whatever its Content-Type says (spec session-push-v2, 3.1), and routes read it themselves
+ * within their own limits. The header has to go, since fastify refuses malformed ones before any parser is asked.
+ */
+function ignoreContentTypes(server: Server): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
+  server.addHook('onRequest', (request, _reply, done) => {
+    delete request.raw.headers['content-type'];
+    done();
+  });
+}
+
+class RateLimited extends Error {
+  constructor(readonly retryAfterSeconds: number) {
+    super('rate limited');
+  }
+}
+
+/** What is left of a limit is nobody's business; `Retry-After` comes with the refusal. */
+const noHeaders = {
+  'x-ratelimit-limit': false,
+  'x-ratelimit-remaining': false,
+  'x-ratelimit-reset': false,
+  'retry-after': false,
+};
+
+function rateLimitConfig(
+  limits: RateLimitOptions,
+  isExempt: (address: string) => boolean,
+): RateLimitConfig & { readonly cache: number } {
+  return {
+    max: limits.requestsMax,
+    timeWindow: limits.windowSeconds * 1_000,
+    cache: limits.addressesMax,
+    keyGenerator: (request) => clientAddressKey(addressOf(request)),
+    allowList: (request) => isExempt(addressOf(request)),
+    errorResponseBuilder: (_request, context) => new RateLimited(Math.max(1, Math.ceil(context.ttl / 1_000))),
+  };
+}
+
+/** Missing when the connection has ended meanwhile, whatever the type says. */
+const addressOf = (request: FastifyRequest): string => {
+  const address: string | undefined = request.ip;
+  return address ?? '';
+};

@@ -1,0 +1,148 @@
+import {
+  parseElement,
+  parseIdentity,
+  parseSubscribeDetails,
+  parseTarget,
+  subscribeTimeProblem,
+  unsubscribeTimeProblem,
+  type JsonObject,
+  type RequestIdentity,
+  type RequestTarget,
+} from '../codec/subscribe-request.js';
+import {
+  accountKeyProblem,
+  monitorText,
+  signatureProblem,
+  unsubscribeText,
+} from '../crypto/swarm-signature.js';
+import { nowSeconds, type Clock } from '../domain/clock.js';
+import type { Device } from '../domain/device.js';
+import {
+  badValue,
+  clientError,
+  clientErrorCode,
+  PROCESSING_ERROR_MESSAGE,
+  type ClientError,
+} from '../domain/errors.js';
+import { parseServiceId, SERVICE_DATA_MAX_BYTES, type ServiceName } from '../domain/ids.js';
+import { fail, ok, type Result } from '../domain/result.js';
+import type { Subscription, SubscriptionKey } from '../domain/subscription.js';
+
+/** The part of a notifier that a subscribe needs: local and pure. */
+export interface DeviceValidator {
+  readonly service: ServiceName;
+  validate(serviceInfo: unknown): Result<Device, ClientError>;
+}
+
+/** Undefined when no such service is registered. */
+export type NotifierLookup = (service: string) => DeviceValidator | undefined;
+
+export interface CheckContext {
+  readonly clock: Clock;
+  readonly notifier: NotifierLookup;
+  readonly namespacesMax: number;
+}
+
+/** One element of a subscribe, through every check of spec session-push-v2, 4.2; the first failure decides. */
+export function checkSubscribe(context: CheckContext, element: unknown): Result<Subscription, ClientError> {
+  const common = checkCommon(context, element);
+  if (!common.ok) return common;
+  const { request, identity, target, notifier } = common.value;
+
+  const details = parseSubscribeDetails(request, context.namespacesMax);
+  if (!details.ok) return details;
+  const { encryptionKey, namespaces, wantData } = details.value;
+
+  const timeProblem = subscribeTimeProblem(target.signedAtSeconds, nowSeconds(context.clock));
+  if (timeProblem !== null) return fail(timeProblem);
+
+  const text = monitorText(identity.account, target.signedAtSeconds, wantData, namespaces);
+  const badSignature = signatureProblem(identity, text);
+  if (badSignature !== null) return fail(badSignature);
+
+  const device = checkDevice(notifier, target.serviceInfo);
+  if (!device.ok) return device;
+  return ok({
+    account: identity.account,
+    service: notifier.service,
+    serviceId: device.value.serviceId,
+    namespaces,
+    wantData,
+    encryptionKey,
+    serviceData: device.value.serviceData,
+    authorisation: {
+      ed25519Key: identity.ed25519Key,
+      subaccount: identity.subaccount,
+      signature: identity.signature,
+      signedAtSeconds: target.signedAtSeconds,
+    },
+  });
+}
+
+/** Section 5: the device is checked before the time, the signature comes last. */
+export function checkUnsubscribe(
+  context: CheckContext,
+  element: unknown,
+): Result<SubscriptionKey, ClientError> {
+  const common = checkCommon(context, element);
+  if (!common.ok) return common;
+  const { identity, target, notifier } = common.value;
+
+  const device = checkDevice(notifier, target.serviceInfo);
+  if (!device.ok) return device;
+
+  const timeProblem = unsubscribeTimeProblem(target.signedAtSeconds, nowSeconds(context.clock));
+  if (timeProblem !== null) return fail(timeProblem);
+
+  const badSignature = signatureProblem(identity, unsubscribeText(identity.account, target.signedAtSeconds));
+  if (badSignature !== null) return fail(badSignature);
+  return ok({
+    account: identity.account,
+    service: notifier.service,
+    serviceId: device.value.serviceId,
+  });
+}
+
+interface Common {
+  readonly request: JsonObject;
+  readonly identity: RequestIdentity;
+  readonly target: RequestTarget;
+  readonly notifier: DeviceValidator;
+}
+
+/** Steps 1 to 8. */
+function checkCommon(context: CheckContext, element: unknown): Result<Common, ClientError> {
+  const request = parseElement(element);
+  if (!request.ok) return request;
+  const identity = parseIdentity(request.value);
+  if (!identity.ok) return identity;
+  const keyProblem = accountKeyProblem(identity.value.account, identity.value.ed25519Key);
+  if (keyProblem !== null) return fail(keyProblem);
+  const target = parseTarget(request.value);
+  if (!target.ok) return target;
+  const notifier = context.notifier(target.value.service);
+  if (notifier === undefined) {
+    return fail(
+      clientError(
+        clientErrorCode.serviceNotAvailable,
+        `${target.value.service} notification service not currently available`,
+      ),
+    );
+  }
+  return ok({ request: request.value, identity: identity.value, target: target.value, notifier });
+}
+
+/** Step 13 with the limits of 8.2, which hold for every notifier whatever it thinks of the device. */
+function checkDevice(notifier: DeviceValidator, serviceInfo: unknown): Result<Device, ClientError> {
+  const device = notifier.validate(serviceInfo);
+  if (!device.ok) return device;
+  const { serviceId, serviceData } = device.value;
+  const fits =
+    parseServiceId(serviceId) !== null &&
+    !unstorable.test(serviceId) &&
+    (serviceData === null || serviceData.length <= SERVICE_DATA_MAX_BYTES);
+  return fits ? device : fail(badValue(PROCESSING_ERROR_MESSAGE));
+}
+
+/** A database cannot hold NUL in a text, and half a surrogate pair comes back as another character. */
+const unstorable = /[\0\p{Surrogate}]/u;
