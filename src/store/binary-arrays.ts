@@ -6,7 +6,15 @@
  */
 const HEADER_BYTES = 20;
 const NULL_LENGTH = -1;
-const typeOid = { boolean: 16, bytea: 17, bigint: 20, smallint: 21, integer: 23, text: 25, uuid: 2950 } as const;
+const typeOid = {
+  boolean: 16,
+  bytea: 17,
+  bigint: 20,
+  smallint: 21,
+  integer: 23,
+  text: 25,
+  uuid: 2950,
+} as const;
 
 export function byteaArray(values: readonly (Buffer | null)[]): Buffer {
   return variableArray(typeOid.bytea, values);

@@ -102,7 +102,13 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   });
-  return PgDatabase.open('postgresql', pool, options.statementTimeoutMs + ANSWER_GRACE_MS, options, async () => {});
+  return PgDatabase.open(
+    'postgresql',
+    pool,
+    options.statementTimeoutMs + ANSWER_GRACE_MS,
+    options,
+    async () => {},
+  );
 }
 
 /**
@@ -137,7 +143,9 @@ class PgDatabase implements Database {
       const [row] = await withSession(pool, (session) => session.rows(serverVersion, []), answerTimeoutMs);
       const version = numberCell(row, 0);
       if (version < MIN_SERVER_VERSION) {
-        throw new SchemaError(`PostgreSQL 13 or later is needed, the server is ${Math.floor(version / 10_000)}`);
+        throw new SchemaError(
+          `PostgreSQL 13 or later is needed, the server is ${Math.floor(version / 10_000)}`,
+        );
       }
       return new PgDatabase(kind, version, pool, answerTimeoutMs, log, metrics, closeBelow);
     } catch (error) {

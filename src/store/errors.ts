@@ -56,14 +56,18 @@ export function storeErrorFrom(error: unknown, statement: string): Error {
     return error;
   }
   if (!(error instanceof Error)) return new StoreUnavailable('unreachable');
-  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) return error;
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError)
+    return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
   // pg's own complaints about a connection ("terminated unexpectedly", "is not queryable") carry no code.
   if (code === null) {
-    return new StoreUnavailable(/^timeout exceeded when trying to connect/.test(error.message) ? 'busy' : 'unreachable');
+    return new StoreUnavailable(
+      /^timeout exceeded when trying to connect/.test(error.message) ? 'busy' : 'unreachable',
+    );
   }
   // SQLSTATEs are five characters; everything else is the system's (ECONNREFUSED, ENOTFOUND, ...) or TLS's.
-  if (!/^[0-9A-Z]{5}$/.test(code) || /^E[A-Z]{4}$/.test(code)) return new StoreUnavailable('unreachable', code);
+  if (!/^[0-9A-Z]{5}$/.test(code) || /^E[A-Z]{4}$/.test(code))
+    return new StoreUnavailable('unreachable', code);
   if (code === '57014') return new StoreUnavailable('timeout', code);
   if (code.startsWith('08') || code.startsWith('57')) return new StoreUnavailable('unreachable', code);
   // Two transactions got into each other's way: nothing is wrong with the statement.

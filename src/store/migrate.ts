@@ -38,7 +38,10 @@ const MIGRATION_LOCK = 0x7761_6767_6c65n;
 
 const lock = statement('migration_lock', `SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
 const tableExists = statement('migration_table', "SELECT to_regclass('schema_migrations') IS NOT NULL");
-const listApplied = statement('migration_list', 'SELECT number, name, sha256 FROM schema_migrations ORDER BY number');
+const listApplied = statement(
+  'migration_list',
+  'SELECT number, name, sha256 FROM schema_migrations ORDER BY number',
+);
 const record = statement(
   'migration_record',
   'INSERT INTO schema_migrations (number, name, sha256) VALUES ($1::integer, $2::text, $3::text)',
@@ -82,7 +85,9 @@ export async function migrate(
   }
   const applied: string[] = [];
   for (;;) {
-    const next = await database.transaction((transaction) => applyNext(transaction, known), { unlimited: true });
+    const next = await database.transaction((transaction) => applyNext(transaction, known), {
+      unlimited: true,
+    });
     if (next === null) return { applied, schemaVersion: known.length };
     applied.push(next);
   }
@@ -105,7 +110,11 @@ async function readApplied(queries: Queries): Promise<readonly AppliedMigration[
   const [exists] = await queries.rows(tableExists);
   if (exists?.[0] !== true) return [];
   const rows = await queries.rows(listApplied);
-  return rows.map((row) => ({ number: numberCell(row, 0), name: textCell(row, 1), sha256: textCell(row, 2) }));
+  return rows.map((row) => ({
+    number: numberCell(row, 0),
+    name: textCell(row, 1),
+    sha256: textCell(row, 2),
+  }));
 }
 
 function check(known: readonly Migration[], done: readonly AppliedMigration[]): void {
@@ -117,9 +126,12 @@ function check(known: readonly Migration[], done: readonly AppliedMigration[]): 
           'it was used by a newer version; start that one',
       );
     }
-    if (migration.number !== number) throw new SchemaError(`migration ${migration.name} is missing in the database`);
+    if (migration.number !== number)
+      throw new SchemaError(`migration ${migration.name} is missing in the database`);
     if (migration.sha256 !== sha256) {
-      throw new SchemaError(`migration ${name} was changed after it had been applied; restore the original file`);
+      throw new SchemaError(
+        `migration ${name} was changed after it had been applied; restore the original file`,
+      );
     }
   }
 }

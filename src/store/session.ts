@@ -105,7 +105,11 @@ class Session implements PgSession {
     }
   }
 
-  #run(runner: Runner, { name, text }: Statement, values: readonly Parameter[]): Promise<pgPromise.IResultExt<Row>> {
+  #run(
+    runner: Runner,
+    { name, text }: Statement,
+    values: readonly Parameter[],
+  ): Promise<pgPromise.IResultExt<Row>> {
     // A fresh object each time: pg-promise keeps the values on it.
     const prepared = new pgp.PreparedStatement({ name, text, values: [...values], rowMode: 'array' });
     return this.#answered(name, () => runner.result<Row>(prepared));
