@@ -20,10 +20,14 @@ export interface Format {
 
 const MAX_TEXT_BYTES = 4096;
 const isText = (value: unknown): value is string =>
-  typeof value === 'string' && value.length > 0 && Buffer.byteLength(value) <= MAX_TEXT_BYTES && !value.includes('\0');
+  typeof value === 'string' &&
+  value.length > 0 &&
+  Buffer.byteLength(value) <= MAX_TEXT_BYTES &&
+  !value.includes('\0');
 
 /** A host name, an IPv4 or an IPv6 address, without port. */
-const isHost = (text: string): boolean => isIP(text) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?$/.test(text);
+const isHost = (text: string): boolean =>
+  isIP(text) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?$/.test(text);
 
 const isListOf =
   (accepts: (text: string) => boolean) =>
@@ -63,8 +67,7 @@ export const formats = {
   port: {
     kind: 'number',
     describe: () => 'a port from 0 to 65535 (0 = any free port)',
-    accepts: (value) =>
-      typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535,
+    accepts: (value) => typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535,
   },
   switch: {
     kind: 'boolean',
@@ -108,7 +111,8 @@ export const formats = {
   },
   address: {
     kind: 'text',
-    describe: ({ values = [] }) => `an address starting with ${values.map((scheme) => `${scheme}://`).join(', ')}`,
+    describe: ({ values = [] }) =>
+      `an address starting with ${values.map((scheme) => `${scheme}://`).join(', ')}`,
     accepts: (value, { values = [] }) => isText(value) && hasScheme(value, values),
   },
   'https-origin': {

@@ -1,4 +1,14 @@
-import { flag, httpsOrigin, httpsUrl, path, secretWords, wholeNumber, words, type Option, type Plain } from './options.js';
+import {
+  flag,
+  httpsOrigin,
+  httpsUrl,
+  path,
+  secretWords,
+  wholeNumber,
+  words,
+  type Option,
+  type Plain,
+} from './options.js';
 import type { NotifierConfig, NotifierType } from './types.js';
 
 type EntryOf<Type extends NotifierType> = Omit<Extract<NotifierConfig, { type: Type }>, 'type' | 'name'>;
@@ -32,7 +42,10 @@ const maxInFlight = wholeNumber<number | null>({
 
 const provider = (ownAddress: string) => ({
   endpoint: httpsOrigin({ doc: `https://HOST:PORT instead of ${ownAddress}.`, default: null }),
-  caFile: path<string | null>({ doc: 'PEM file with a further trust anchor for the endpoint.', default: null }),
+  caFile: path<string | null>({
+    doc: 'PEM file with a further trust anchor for the endpoint.',
+    default: null,
+  }),
   requestTimeoutMs: wholeNumber({
     doc: 'A request that takes longer has failed and is repeated later.',
     unit: 'ms',
@@ -45,28 +58,28 @@ const provider = (ownAddress: string) => ({
 
 export const notifierSchemas: NotifierSchemas = {
   apns: {
-    topic: words({ doc: 'The app\'s bundle identifier.', default: 'com.loki-project.loki-messenger' }),
-    sandbox: flag({ doc: 'Apple\'s development environment.', default: false }),
+    topic: words({ doc: "The app's bundle identifier.", default: 'com.loki-project.loki-messenger' }),
+    sandbox: flag({ doc: "Apple's development environment.", default: false }),
     certFile: path<string | null>({ doc: 'PEM file with the client certificate.', default: null }),
     keyFile: path<string | null>({
-      doc: 'PEM file with the certificate\'s key, or the .p8 file of a token key.',
+      doc: "PEM file with the certificate's key, or the .p8 file of a token key.",
       default: null,
     }),
     keyId: words<string | null>({ doc: 'Token key: its identifier.', default: null }),
-    teamId: words<string | null>({ doc: 'Token key: the team\'s identifier.', default: null }),
+    teamId: words<string | null>({ doc: "Token key: the team's identifier.", default: null }),
     ...provider("Apple's"),
   },
   firebase: {
     serviceAccountFile: path<string | null>({
-      doc: 'Google\'s JSON file of a service account; its token_uri is honoured.',
+      doc: "Google's JSON file of a service account; its token_uri is honoured.",
       default: null,
     }),
     ...provider('https://fcm.googleapis.com'),
   },
   huawei: {
-    appId: words<string | null>({ doc: 'The app\'s identifier.', default: null }),
-    appSecret: secretWords({ doc: 'The app\'s secret. file:PATH reads it from a file.', default: null }),
-    tokenEndpoint: httpsUrl({ doc: 'Instead of Huawei\'s address for access tokens.', default: null }),
+    appId: words<string | null>({ doc: "The app's identifier.", default: null }),
+    appSecret: secretWords({ doc: "The app's secret. file:PATH reads it from a file.", default: null }),
+    tokenEndpoint: httpsUrl({ doc: "Instead of Huawei's address for access tokens.", default: null }),
     ...provider("Huawei's"),
   },
   dummy: { maxInFlight },

@@ -68,7 +68,7 @@ export const sections: Sections = {
       max: 64 * MEBIBYTE,
     }),
     trustProxy: proxies({
-      doc: 'Whether X-Forwarded-For names the client. Give the addresses of your proxies; true believes whoever connects, so that anybody who reaches the port can choose the address that the rate limit sees.',
+      doc: 'Whether X-Forwarded-For names the client: false, or the addresses and networks of your proxies, comma-separated (10.0.0.0/8); true believes whoever connects, so that anybody who reaches the port can choose the address that the rate limit sees.',
       default: false,
     }),
     rateLimitPerMinute: wholeNumber({
@@ -495,7 +495,10 @@ export const sections: Sections = {
     }),
   },
   log: {
-    level: choice<LogLevel>({ doc: 'The least grave kind of line to be written.', default: 'info', values: LOG_LEVELS }),
+    level: choice<LogLevel>({
+      doc: 'The least grave kind of line to be written.',
+      default: 'info',
+      values: LOG_LEVELS,
+    }),
   },
 };
-

@@ -1,0 +1,120 @@
+import { dirname, resolve } from 'node:path';
+import { fail, ok, type Result } from '../domain/result.js';
+import { checkTogether } from './checks.js';
+import { FILE_VARIABLE, readEnvironment, type Environment } from './environment-source.js';
+import { readFlags } from './flag-source.js';
+import { printableKey } from './names.js';
+import { notifierSchemas, notifierTypes } from './notifier-schema.js';
+import { readNotifiers } from './notifier-entries.js';
+import { parseOptions, unknownKey, type OptionSet } from './parse-options.js';
+import type { ConfigProblem } from './problem.js';
+import { sections, type SectionName } from './schema.js';
+import { redactDatabaseUrl, Secret } from './secret.js';
+import type { Setting } from './setting.js';
+import { readSmallFile } from './small-file.js';
+import type { Config } from './types.js';
+import { readYaml } from './yaml-source.js';
+
+const FILE_MAX_BYTES = 1024 * 1024;
+
+export interface ConfigSources {
+  /** The configuration file; null or missing: the one that `WAGGLE_CONFIG` names, or none. */
+  readonly file?: string | null;
+  readonly env: Environment;
+  /** Only flags that set options (`splitFlags`). */
+  readonly argv: readonly string[];
+  readonly cwd: string;
+}
+
+const sectionNames = Object.keys(sections) as readonly SectionName[];
+
+/** Every option that every installation has, dotted. */
+export const sectionKeys: readonly string[] = sectionNames.flatMap((name) =>
+  Object.keys(sections[name]).map((key) => `${name}.${key}`),
+);
+
+/** The file that would be read, absolute; null when none is named. */
+export function configFilePath({ file, env, cwd }: Omit<ConfigSources, 'argv'>): string | null {
+  const named = file ?? env[FILE_VARIABLE] ?? '';
+  return named === '' ? null : resolve(cwd, named);
+}
+
+/**
+ * File, then environment, then flags; later ones win. Everything that is wrong comes back at once. The configuration
+ * is frozen to its leaves. Source: docs/configuration.md, made from the same schema.
+ */
+export function loadConfig(sources: ConfigSources): Result<Config, ConfigProblem[]> {
+  const problems: ConfigProblem[] = [];
+  const file = configFilePath(sources);
+  const baseDirectory = file === null ? sources.cwd : dirname(file);
+  const settings = [
+    ...(file === null ? [] : readFile(file, problems)),
+    ...readEnvironment(sources.env),
+    ...readFlags(sources.argv, problems),
+  ];
+  const groups = groupBySection(settings, problems);
+  const parts: Record<string, unknown> = {};
+  for (const name of sectionNames) {
+    const options: OptionSet = sections[name];
+    const context = { prefix: name, baseDirectory, problems, known: sectionKeys };
+    const parsed = parseOptions(options, groups.get(name) ?? [], context);
+    parts[name] = wrapSecrets(parsed.values, parsed.isSensitive);
+  }
+  parts['notifiers'] = readNotifiers(groups.get('notifiers') ?? [], baseDirectory, problems);
+  // The schema has just checked every key and value, and types.ts is compiled against the schema.
+  const config = deepFreeze(parts) as unknown as Config;
+  const wrongKeys = new Set(problems.map(({ key }) => key));
+  problems.push(...checkTogether(config, originFinder(settings), (key) => wrongKeys.has(key)));
+  return problems.length === 0 ? ok(config) : fail(problems);
+}
+
+function readFile(file: string, problems: ConfigProblem[]): Setting[] {
+  const read = readSmallFile(file, FILE_MAX_BYTES);
+  if (read.ok) return readYaml(read.value, file, problems);
+  problems.push({ key: '', origin: file, message: `the configuration file ${read.error}` });
+  return [];
+}
+
+function groupBySection(settings: readonly Setting[], problems: ConfigProblem[]): Map<string, Setting[]> {
+  const groups = new Map<string, Setting[]>();
+  const suggestions = [...sectionKeys, ...notifierTypes.flatMap(entryKeys)];
+  for (const setting of settings) {
+    const [section = '', ...rest] = setting.path;
+    const isSection = section === 'notifiers' || Object.hasOwn(sections, section);
+    const isEmpty = setting.given.kind === 'scalar' && setting.given.scalar.value === null;
+    if (!isSection) {
+      problems.push(unknownKey(setting, suggestions));
+    } else if (rest.length === 0 && section !== 'notifiers') {
+      const message = 'is a section: set the options in it';
+      if (!isEmpty) problems.push({ key: printableKey(section), origin: setting.origin, message });
+    } else {
+      groups.set(section, [...(groups.get(section) ?? []), setting]);
+    }
+  }
+  return groups;
+}
+
+const entryKeys = (type: (typeof notifierTypes)[number]): string[] =>
+  Object.keys(notifierSchemas[type]).map((key) => `notifiers.${type}.${key}`);
+
+function wrapSecrets(
+  values: Readonly<Record<string, unknown>>,
+  isSensitive: (key: string) => boolean,
+): Record<string, unknown> {
+  const wrap = ([key, value]: [string, unknown]): [string, unknown] => {
+    if (!isSensitive(key) || typeof value !== 'string') return [key, value];
+    return [key, key === 'url' ? new Secret(value, redactDatabaseUrl(value)) : new Secret(value)];
+  };
+  return Object.fromEntries(Object.entries(values).map(wrap));
+}
+
+function originFinder(settings: readonly Setting[]): (key: string) => string {
+  return (key) => settings.findLast(({ path }) => path.join('.') === key)?.origin ?? 'default';
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const child of Object.values(value)) {
+    if (typeof child === 'object' && child !== null) deepFreeze(child as object);
+  }
+  return Object.freeze(value);
+}

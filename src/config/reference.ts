@@ -1,0 +1,143 @@
+import { stringify } from 'yaml';
+import type { FormatName } from './formats.js';
+import { toEnvironmentName } from './names.js';
+import { notifierDocs, notifierSchemas, notifierTypes } from './notifier-schema.js';
+import type { OptionSet } from './parse-options.js';
+import { describeOption } from './read-value.js';
+import { sectionDocs, sections, type SectionName } from './schema.js';
+import type { NotifierType } from './types.js';
+import type { Option } from './options.js';
+
+/**
+ * The two files that are made from the schema. Both are kept in the repository for people to read; a test compares
+ * them, and `npx vitest run test/unit/config/reference.test.ts -u` writes them anew.
+ */
+const MADE_FROM =
+  'Made from src/config/schema.ts and notifier-schema.ts; `npx vitest run test/unit/config/reference.test.ts -u` writes it anew.';
+const COMMENT_WIDTH = 100;
+
+const sectionNames = Object.keys(sections) as readonly SectionName[];
+/** As in the page about options: notifiers stand before delivery. */
+const order: readonly (SectionName | 'notifiers')[] = sectionNames.flatMap((name) =>
+  name === 'delivery' ? ['notifiers', name] : [name],
+);
+
+/** `config/default.yaml`: every option with its default, unit and meaning. */
+export function renderDefaultFile(): string {
+  const lines = [
+    '# Every option of Waggle with its default. Copy what you change; what is left out has the value given here.',
+    '# Environment variables (WAGGLE_HTTP__PORT=9000) and flags (--http.port 9000) win over the file.',
+    '# Relative paths are relative to this file. Secrets may be given as file:PATH.',
+    `# ${MADE_FROM}`,
+  ];
+  for (const name of order) {
+    lines.push('', ...comment(sectionDocs[name], ''), `${name}:`);
+    if (name === 'notifiers') lines.push(...notifierExamples());
+    else lines.push(...optionLines(sections[name], '  '));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The service name of the example entry is that of its type. `dummy` would be a service that anybody can ask for. */
+function notifierExamples(): string[] {
+  return notifierTypes.flatMap((type) => {
+    const lines = [...comment(notifierDocs[type], '  '), `  ${type}:`, `    type: ${type}`];
+    lines.push(...optionLines(notifierSchemas[type], '    '));
+    return type === 'dummy'
+      ? lines.map((line) => (line.startsWith('  #') ? line : `  # ${line.slice(2)}`))
+      : lines;
+  });
+}
+
+function optionLines(options: OptionSet, indent: string): string[] {
+  return Object.entries(options).flatMap(([key, option]) => [
+    ...comment(`${option.doc}${range(option)}`, indent),
+    `${indent}${key}: ${yamlValue(option.default)}`,
+  ]);
+}
+
+function comment(text: string, indent: string): string[] {
+  const lines: string[] = [];
+  let line = `${indent}#`;
+  for (const word of text.split(' ')) {
+    if (line.length + 1 + word.length > COMMENT_WIDTH && !line.endsWith('#')) {
+      lines.push(line);
+      line = `${indent}#`;
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line];
+}
+
+/** `docs/configuration.md`. */
+export function renderReference(): string {
+  const lines = [
+    '# Configuration',
+    '',
+    `<!-- ${MADE_FROM} -->`,
+    '',
+    'A YAML file, then the environment, then flags; later ones win. `waggle serve --config FILE` or `WAGGLE_CONFIG=FILE` names the file; there need not be one.',
+    '',
+    '- **Environment**: the option in capitals, words split by `_`, levels by `__`, prefix `WAGGLE_`: `http.bodyLimitBytes` is `WAGGLE_HTTP__BODY_LIMIT_BYTES`. Lists are split at commas. An empty variable means null where the option may be null. In the name of a notifier `-` is written `_`: `WAGGLE_NOTIFIERS__APNS_SANDBOX__TOPIC`.',
+    '- **Flags**: `--http.port 9000` or `--http.port=9000`.',
+    '- **Unknown names** are an error that names the nearest known one, in all three places.',
+    '- **Secrets** (marked) may be given as `file:PATH`, and are never shown.',
+    '- **Relative paths** are relative to the directory of the file, or to the working directory when there is none.',
+    '- `waggle check-config` reads every file that the configuration names and says what is wrong; `--show` prints the outcome.',
+    '',
+    '`config/default.yaml` holds all of it with its defaults; `config/single-machine.yaml` and `config/cluster.yaml` are examples.',
+  ];
+  for (const name of order) {
+    lines.push('', `## ${name}`, '', sectionDocs[name]);
+    if (name === 'notifiers') lines.push(...notifierTypes.flatMap(notifierSection));
+    else lines.push('', ...table(name, sections[name]));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function notifierSection(type: NotifierType): string[] {
+  return [
+    '',
+    `### type: ${type}`,
+    '',
+    notifierDocs[type],
+    '',
+    ...table(`notifiers.${type}`, notifierSchemas[type]),
+  ];
+}
+
+function table(prefix: string, options: OptionSet): string[] {
+  const rows = Object.entries(options).map(([key, option]) => {
+    const names = `\`${key}\`<br>\`${toEnvironmentName([...prefix.split('.'), key])}\``;
+    return `| ${names} | ${cell(yamlValue(option.default))} | ${option.unit ?? ''} | ${meaning(option)} |`;
+  });
+  return ['| option, environment | default | unit | meaning |', '| --- | --- | --- | --- |', ...rows];
+}
+
+const cell = (value: string): string => `\`${value}\``;
+
+function meaning(option: Option): string {
+  const secret = option.sensitive ? ' **Secret.**' : '';
+  return `${option.doc}${range({ ...option, unit: null })}${secret}`.replaceAll('|', '\\|');
+}
+
+/** Formats whose description would only repeat what the text says. */
+const plainFormats: ReadonlySet<FormatName> = new Set([
+  'words',
+  'host',
+  'port',
+  'path',
+  'paths',
+  'switch',
+  'https-origin',
+  'https-url',
+  'proxies',
+]);
+
+const range = (option: Option): string =>
+  plainFormats.has(option.formatName) ? '' : ` ${capitalise(describeOption(option))}.`;
+
+const yamlValue = (value: unknown): string =>
+  stringify(value, { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false }).trim();
+
+const capitalise = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { format, resolveConfig } from 'prettier';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { notifierSchemas, notifierTypes } from '../../../src/config/notifier-schema.js';
+import { renderDefaultFile, renderReference } from '../../../src/config/reference.js';
+import { sections } from '../../../src/config/schema.js';
+
+const defaultFile = new URL('../../../config/default.yaml', import.meta.url);
+
+async function pretty(text: string, parser: 'yaml' | 'markdown'): Promise<string> {
+  return format(text, { ...(await resolveConfig(defaultFile)), parser });
+}
+
+describe('the files made from the schema', () => {
+  it('config/default.yaml is up to date', async () => {
+    await expect(await pretty(renderDefaultFile(), 'yaml')).toMatchFileSnapshot(
+      '../../../config/default.yaml',
+    );
+  });
+
+  it('docs/configuration.md is up to date', async () => {
+    await expect(await pretty(renderReference(), 'markdown')).toMatchFileSnapshot(
+      '../../../docs/configuration.md',
+    );
+  });
+
+  it('config/default.yaml holds every option of every section with its default', () => {
+    const file = parse(readFileSync(defaultFile, 'utf8')) as Record<string, Record<string, unknown>>;
+    for (const [name, options] of Object.entries(sections)) {
+      const defaults = Object.entries(options).map(([key, option]) => [
+        key,
+        (option as { default: unknown }).default,
+      ]);
+      expect(file[name]).toEqual(Object.fromEntries(defaults));
+    }
+    expect(Object.keys(file).sort()).toEqual([...Object.keys(sections), 'notifiers'].sort());
+  });
+
+  it('config/default.yaml shows every option of every notifier type', () => {
+    const text = readFileSync(defaultFile, 'utf8').replaceAll(/^ {2}# ( *\w+:)/gm, '  $1');
+    const file = parse(text) as { notifiers: Record<string, Record<string, unknown>> };
+    for (const type of notifierTypes) {
+      expect(Object.keys(file.notifiers[type] ?? {}).sort()).toEqual(
+        ['type', ...Object.keys(notifierSchemas[type])].sort(),
+      );
+    }
+  });
+});
