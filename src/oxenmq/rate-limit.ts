@@ -1,0 +1,25 @@
+import type { Clock } from '../domain/clock.js';
+
+/** At most `limit` in each window of `windowMs`; what is above is refused, not delayed. */
+export class RateLimit {
+  #windowStartMs = -Infinity;
+  #taken = 0;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly limit: number,
+    private readonly windowMs: number,
+  ) {}
+
+  take(): boolean {
+    const now = this.clock.nowMs();
+    // A clock that was set back starts a new window too.
+    if (now - this.#windowStartMs >= this.windowMs || now < this.#windowStartMs) {
+      this.#windowStartMs = now;
+      this.#taken = 0;
+    }
+    if (this.#taken >= this.limit) return false;
+    this.#taken += 1;
+    return true;
+  }
+}
