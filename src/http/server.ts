@@ -130,7 +130,6 @@ export async function createHttpServer(
 function createFastify(options: HttpServerOptions): Server {
   const server = fastify({
     logger: false,
-    disableRequestLogging: true,
     trustProxy: options.trustProxy,
     bodyLimit: options.onionBodyMaxBytes,
     requestTimeout: options.requestTimeoutMs,
