@@ -1,0 +1,217 @@
+import { sensitiveHeaders, type OutgoingHttpHeaders } from 'node:http2';
+import { assertNever } from '../../domain/assert-never.js';
+import type { Clock } from '../../domain/clock.js';
+import type { ClientError } from '../../domain/errors.js';
+import type { Device } from '../../domain/device.js';
+import type { ServiceName } from '../../domain/ids.js';
+import type { Outcome } from '../../domain/outcome.js';
+import type { Push, PushContent } from '../../domain/push.js';
+import { fail, ok, type Result } from '../../domain/result.js';
+import { readOptionalFile } from '../credential-files.js';
+import { parseOptionalEndpoint, trustAnchors } from '../endpoint.js';
+import { Http2Client, http2OptionsOf } from '../http2-client.js';
+import type { Http2Result } from '../http2-exchange.js';
+import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
+import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../retry-after.js';
+import { LARGEST_SEALED_BYTES } from '../sealed-size.js';
+import { outcomeOfFailure } from '../transport-outcome.js';
+import { apnsOutcome, parseApnsBody } from './answers.js';
+import type { ApnsEntry } from './apns-entry.js';
+import { createApnsBodyTemplate, type ApnsBodyTemplate } from './body.js';
+import { certificateExpiryMs, loadApnsCredentials } from './credentials.js';
+import { connectNodeApn, type ApnsConnector } from './node-apn-connector.js';
+import type { ProviderToken, ProviderTokens } from './provider-tokens.js';
+import { validateApnsServiceInfo } from './token.js';
+
+export interface ApnsDependencies {
+  readonly clock: Clock;
+  readonly providerTokens: ProviderTokens;
+}
+
+const TOKEN_LIFETIME_MS = 50 * 60_000;
+const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
+const DELIVERED: Outcome = { kind: 'delivered' };
+const EXPIRED: Outcome = { kind: 'dropped', reason: 'expired' };
+/**
+ * Never indexed, as Apple asks: they differ in every request and would push the constant headers out of the
+ * compression table, and a device token has no business in a table.
+ */
+const neverIndexed = [':path', 'authorization', 'apns-id', 'apns-expiration', 'apns-collapse-id'];
+
+/**
+ * Makes a notifier for Apple's service; spec session-push-v2, 12.1. The error is a text for the operator: which option
+ * is missing or wrong.
+ */
+export function createApnsNotifier(
+  service: ServiceName,
+  entry: ApnsEntry,
+  { clock, providerTokens }: ApnsDependencies,
+): Result<Notifier, string> {
+  if (entry.topic === '') return fail('topic is missing');
+  const credentials = loadApnsCredentials(entry, clock);
+  if (!credentials.ok) return credentials;
+  const endpoint = parseOptionalEndpoint(entry.endpoint);
+  if (!endpoint.ok) return endpoint;
+  const ca = readOptionalFile('caFile', entry.caFile);
+  if (!ca.ok) return ca;
+  const template = createApnsBodyTemplate(entry);
+  if (template.maxPayloadBytes < LARGEST_SEALED_BYTES) {
+    return fail('alertTitle, alertBody, sound and category leave no room for the payload');
+  }
+  const connector = connectNodeApn({
+    credentials: credentials.value,
+    sandbox: entry.sandbox,
+    endpoint: endpoint.value,
+    trustAnchors: trustAnchors(ca.value),
+  });
+  if (!connector.ok) return connector;
+  const { signer } = connector.value;
+  const token =
+    signer === null || credentials.value.kind !== 'token'
+      ? null
+      : providerTokens.of(credentials.value, signer, entry.tokenLifetimeMs ?? TOKEN_LIFETIME_MS);
+  const authority =
+    endpoint.value?.authority ?? (entry.sandbox ? 'api.sandbox.push.apple.com' : 'api.push.apple.com');
+  return ok(
+    new ApnsNotifier(service, entry, clock, template, connector.value, token, {
+      authority,
+      expiresAtMs: certificateExpiryMs(credentials.value),
+    }),
+  );
+}
+
+class ApnsNotifier implements Notifier {
+  readonly type = 'apns';
+  readonly capabilities: NotifierCapabilities;
+  readonly #client: Http2Client;
+  readonly #retryAfterMaxMs: number;
+  readonly #collapse: boolean;
+
+  constructor(
+    readonly service: ServiceName,
+    private readonly entry: ApnsEntry,
+    private readonly clock: Clock,
+    private readonly template: ApnsBodyTemplate,
+    private readonly connector: ApnsConnector,
+    private readonly token: ProviderToken | null,
+    private readonly facts: { readonly authority: string; readonly expiresAtMs: number | null },
+  ) {
+    const http2 = http2OptionsOf(entry);
+    this.#client = new Http2Client(() => connector.openSession(), http2);
+    this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
+    this.#collapse = entry.collapseRepeats ?? false;
+    this.capabilities = {
+      maxPayloadBytes: template.maxPayloadBytes,
+      supportsExpiry: true,
+      supportsPriority: true,
+      maxInFlight: http2.maxInFlight * http2.connections,
+    };
+  }
+
+  validate(serviceInfo: unknown): Result<Device, ClientError> {
+    return validateApnsServiceInfo(serviceInfo);
+  }
+
+  send(push: Push, signal: AbortSignal): Promise<Outcome> {
+    if (push.expiresAtMs <= this.clock.nowMs()) return Promise.resolve(EXPIRED);
+    return new Promise((resolve) => this.#attempt(push, signal, true, resolve));
+  }
+
+  health(): NotifierHealth {
+    const failure = this.#client.lastFailure;
+    if (failure !== null) return { state: 'failing', detail: failure };
+    return { state: this.#client.isConnected ? 'connected' : 'idle', detail: this.#expiryWarning() };
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+    this.connector.shutdown();
+  }
+
+  #attempt(push: Push, signal: AbortSignal, mayRenew: boolean, resolve: (outcome: Outcome) => void): void {
+    const authorization = this.token?.authorization() ?? null;
+    const request = {
+      headers: this.#headers(push, authorization),
+      body: this.template.prefix + encodedPayload(push.content) + this.template.suffix,
+      signal,
+    };
+    this.#client.send(request, (result) => {
+      if (result.kind === 'answer' && result.status === 200) return resolve(DELIVERED);
+      if (
+        mayRenew &&
+        authorization !== null &&
+        isExpiredToken(result) &&
+        this.token?.renewAfterRefusal(authorization)
+      ) {
+        return this.#attempt(push, signal, false, resolve);
+      }
+      resolve(this.#outcome(result));
+    });
+  }
+
+  #outcome(result: Http2Result): Outcome {
+    if (result.kind === 'failure') return outcomeOfFailure(result.reason);
+    const { reason, timestampMs } = parseApnsBody(result.body);
+    if (reason === 'Shutdown') this.#client.renewConnections();
+    return apnsOutcome({
+      status: result.status,
+      reason,
+      timestampMs,
+      retryAfterMs: parseRetryAfterMs(result.retryAfter, this.clock.nowMs(), this.#retryAfterMaxMs),
+    });
+  }
+
+  #headers(push: Push, authorization: string | null): OutgoingHttpHeaders {
+    const headers: OutgoingHttpHeaders = {
+      ':method': 'POST',
+      ':scheme': 'https',
+      ':authority': this.facts.authority,
+      ':path': `/3/device/${push.device.serviceId}`,
+      'apns-topic': this.entry.topic,
+      'apns-push-type': 'alert',
+      'apns-priority': push.priority === 'high' ? '10' : '5',
+      'apns-expiration': `${Math.floor(push.expiresAtMs / 1000)}`,
+      'apns-id': uuidOf(push.dedupeKey),
+      [sensitiveHeaders]: neverIndexed,
+    };
+    if (authorization !== null) headers['authorization'] = authorization;
+    if (this.#collapse) headers['apns-collapse-id'] = push.dedupeKey.hexSlice();
+    return headers;
+  }
+
+  #expiryWarning(): string | null {
+    if (this.facts.expiresAtMs === null) return null;
+    const leftMs = this.facts.expiresAtMs - this.clock.nowMs();
+    if (leftMs >= EXPIRY_WARNING_MS) return null;
+    return leftMs <= 0
+      ? 'certificate expired'
+      : `certificate expires in ${Math.ceil(leftMs / 86_400_000)} days`;
+  }
+}
+
+function isExpiredToken(result: Http2Result): boolean {
+  return (
+    result.kind === 'answer' &&
+    result.status === 403 &&
+    parseApnsBody(result.body).reason === 'ExpiredProviderToken'
+  );
+}
+
+function encodedPayload(content: PushContent): string {
+  switch (content.kind) {
+    case 'sealed':
+      return content.payload.base64Slice();
+    default:
+      return assertNever(content.kind);
+  }
+}
+
+/** 16 bytes as a UUID of version 8 (RFC 9562: bytes of the maker's own meaning), equal for all attempts of a push. */
+export function uuidOf(bytes: Buffer): string {
+  const hex = bytes.hexSlice();
+  const variant = '89ab'[(bytes[8] ?? 0) & 3];
+  return (
+    `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-` +
+    `${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+  );
+}

@@ -1,0 +1,96 @@
+import type { Clock } from '../../domain/clock.js';
+import type { Outcome } from '../../domain/outcome.js';
+import { fail, ok, type Result } from '../../domain/result.js';
+import type { GrantResult } from './token-grant.js';
+
+/** Asked for so long before the old one runs out. */
+const RENEW_AHEAD_MS = 5 * 60_000;
+/** A failed request is repeated at the earliest after so long, doubling; pushes meanwhile get the same outcome. */
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+/** At most one refused token in so long is replaced: who refuses every token must not make us ask for thousands. */
+const DISCARD_INTERVAL_MS = 60_000;
+
+/**
+ * The access token of one service account, shared by all pushes. One request at a time; renewed in the background
+ * while the old one is still good, so that no push waits except for the first token.
+ */
+export class AccessTokens {
+  #authorization: string | null = null;
+  #renewAtMs = 0;
+  #expiresAtMs = 0;
+  #pending: Promise<Result<string, Outcome>> | null = null;
+  #failure: Outcome | null = null;
+  #failuresInARow = 0;
+  #notBeforeMs = 0;
+  #discardedAtMs = -Infinity;
+
+  constructor(
+    private readonly grant: () => Promise<GrantResult>,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Why there is no fresh token; null when all is well. */
+  get failure(): Outcome | null {
+    return this.#failure;
+  }
+
+  /** The value of the `authorization` header, if there is a good one at hand. */
+  current(): string | null {
+    const nowMs = this.clock.nowMs();
+    if (nowMs >= this.#renewAtMs && this.#authorization !== null) void this.#renew(nowMs);
+    return nowMs < this.#expiresAtMs ? this.#authorization : null;
+  }
+
+  /** Waits for a token; fails with the outcome that the push gets. Never rejects. */
+  async obtain(): Promise<Result<string, Outcome>> {
+    const current = this.current();
+    return current === null ? this.#renew(this.clock.nowMs()) : ok(current);
+  }
+
+  /**
+   * The provider refused this one: it is never used again. False: a fresh token was refused as well a short while ago,
+   * so another one would not help.
+   */
+  discard(authorization: string): boolean {
+    if (authorization !== this.#authorization) return true;
+    const nowMs = this.clock.nowMs();
+    if (nowMs - this.#discardedAtMs < DISCARD_INTERVAL_MS) return false;
+    this.#discardedAtMs = nowMs;
+    this.#authorization = null;
+    this.#expiresAtMs = 0;
+    return true;
+  }
+
+  #renew(nowMs: number): Promise<Result<string, Outcome>> {
+    if (this.#pending !== null) return this.#pending;
+    if (this.#failure !== null && nowMs < this.#notBeforeMs) return Promise.resolve(fail(this.#failure));
+    this.#pending = this.grant().then((result) => {
+      this.#pending = null;
+      return this.#take(result);
+    });
+    return this.#pending;
+  }
+
+  #take(result: GrantResult): Result<string, Outcome> {
+    const nowMs = this.clock.nowMs();
+    if (result.kind === 'granted') {
+      const lifetimeMs = result.expiresInSeconds * 1000;
+      this.#authorization = `Bearer ${result.accessToken}`;
+      this.#expiresAtMs = nowMs + lifetimeMs;
+      this.#renewAtMs = nowMs + Math.max(lifetimeMs - RENEW_AHEAD_MS, lifetimeMs / 2);
+      this.#failure = null;
+      this.#failuresInARow = 0;
+      return ok(this.#authorization);
+    }
+    const afterMs = result.kind === 'failed' ? result.afterMs : null;
+    this.#notBeforeMs =
+      nowMs + (afterMs ?? Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** this.#failuresInARow));
+    this.#failuresInARow = Math.min(this.#failuresInARow + 1, 10);
+    this.#failure =
+      result.kind === 'denied'
+        ? { kind: 'misconfigured', reason: result.reason }
+        : { kind: 'retry', reason: 'no-access-token', cause: result.cause, afterMs, scope: 'notifier' };
+    return fail(this.#failure);
+  }
+}

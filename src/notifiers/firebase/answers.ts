@@ -1,0 +1,145 @@
+import type { Outcome } from '../../domain/outcome.js';
+
+/** The error answer of FCM HTTP v1, parsed. */
+export interface FcmError {
+  readonly httpStatus: number;
+  /** `error.status`, such as NOT_FOUND; null when the body is not Google's. */
+  readonly status: string | null;
+  /** `errorCode` of the detail google.firebase.fcm.v1.FcmError; null without one. */
+  readonly errorCode: string | null;
+  /** The answer says that the registration token is what is wrong. */
+  readonly blamesToken: boolean;
+  /** A quota of this one device was exceeded. */
+  readonly deviceQuota: boolean;
+  readonly retryAfterMs: number | null;
+}
+
+type Rule = (error: FcmError, reason: string) => Outcome;
+
+/** FCM asks for at least a minute when a quota is exceeded and no `Retry-After` says otherwise. */
+const QUOTA_WAIT_MS = 60_000;
+
+const misconfigured: Rule = (_error, reason) => ({ kind: 'misconfigured', reason });
+const server =
+  (scope: 'push' | 'notifier'): Rule =>
+  (error, reason) => ({ kind: 'retry', reason, cause: 'server', afterMs: error.retryAfterMs, scope });
+const throttled: Rule = (error, reason) => ({
+  kind: 'retry',
+  reason,
+  cause: 'throttled',
+  afterMs: error.retryAfterMs ?? QUOTA_WAIT_MS,
+  scope: error.deviceQuota ? 'push' : 'notifier',
+});
+const invalidArgument: Rule = (error, reason) =>
+  error.blamesToken ? { kind: 'dead-token', reason, sinceMs: null } : { kind: 'dropped', reason };
+
+/**
+ * Every error code that Google documents ("ErrorCode", FCM REST reference). `SENDER_ID_MISMATCH` says that the token
+ * belongs to another project: with the wrong key file that is every token, so it deletes nothing — but a client can
+ * provoke it too, with a token of another app: one alone proves nothing.
+ */
+const documented: Readonly<Record<string, Rule>> = {
+  UNSPECIFIED_ERROR: server('push'),
+  INVALID_ARGUMENT: invalidArgument,
+  UNREGISTERED: (_error, reason) => ({ kind: 'dead-token', reason, sinceMs: null }),
+  SENDER_ID_MISMATCH: misconfigured,
+  QUOTA_EXCEEDED: throttled,
+  UNAVAILABLE: server('notifier'),
+  INTERNAL: server('push'),
+  THIRD_PARTY_AUTH_ERROR: misconfigured,
+};
+
+export const documentedFcmCodes: readonly string[] = Object.keys(documented);
+
+/** Answers without an `errorCode`, by `error.status` (google.rpc.Code). */
+const byStatus: Readonly<Record<string, Rule>> = {
+  INVALID_ARGUMENT: invalidArgument,
+  UNAUTHENTICATED: misconfigured, // after a fresh access token was refused as well
+  PERMISSION_DENIED: misconfigured,
+  NOT_FOUND: misconfigured, // no word of the token: the project is not found
+  RESOURCE_EXHAUSTED: throttled,
+  UNAVAILABLE: server('notifier'),
+  INTERNAL: server('push'),
+  DEADLINE_EXCEEDED: server('push'),
+};
+
+/** What an answer other than 200 means for the push. */
+export function fcmOutcome(error: FcmError): Outcome {
+  const { errorCode, status, httpStatus } = error;
+  if (errorCode !== null && Object.hasOwn(documented, errorCode)) {
+    return (documented[errorCode] ?? misconfigured)(error, errorCode);
+  }
+  if (status !== null && Object.hasOwn(byStatus, status)) {
+    return (byStatus[status] ?? misconfigured)(error, status);
+  }
+  return undocumented(httpStatus)(error, `http-${httpStatus}`);
+}
+
+function undocumented(httpStatus: number): Rule {
+  if (httpStatus === 400 || httpStatus === 413) return (_error, reason) => ({ kind: 'dropped', reason });
+  if (httpStatus === 408) return server('push');
+  if (httpStatus === 429) return throttled;
+  if (httpStatus === 503) return server('notifier');
+  if (httpStatus >= 500) return server('push');
+  return misconfigured; // redirects, 401, 403, 404, 407 …: this is not Google, or it does not know us
+}
+
+/** An expired or revoked access token, to be told apart from credentials that Google's partners refuse. */
+export function isAccessTokenRefusal(error: FcmError): boolean {
+  return error.httpStatus === 401 && error.errorCode !== 'THIRD_PARTY_AUTH_ERROR';
+}
+
+/** Reads the body of an error answer; never throws. */
+export function parseFcmError(httpStatus: number, body: string, retryAfterMs: number | null): FcmError {
+  const error = memberOf(parseJson(body), 'error');
+  const details = memberOf(error, 'details');
+  const found = { errorCode: null as string | null, blamesToken: false, deviceQuota: false };
+  for (const detail of Array.isArray(details) ? details.slice(0, 16) : []) readDetail(detail, found);
+  const message = memberOf(error, 'message');
+  // The usual answer to a made-up token names it in words only.
+  if (typeof message === 'string' && /registration token is not a valid/i.test(message))
+    found.blamesToken = true;
+  const status = memberOf(error, 'status');
+  return { httpStatus, status: typeof status === 'string' ? status : null, ...found, retryAfterMs };
+}
+
+function readDetail(
+  detail: unknown,
+  found: { errorCode: string | null; blamesToken: boolean; deviceQuota: boolean },
+): void {
+  const type = memberOf(detail, '@type');
+  if (typeof type !== 'string') return;
+  if (type.endsWith('google.firebase.fcm.v1.FcmError')) {
+    const code = memberOf(detail, 'errorCode');
+    if (typeof code === 'string') found.errorCode = code;
+  } else if (type.endsWith('google.rpc.BadRequest')) {
+    found.blamesToken ||= listOf(detail, 'fieldViolations').some(
+      (violation) => memberOf(violation, 'field') === 'message.token',
+    );
+  } else if (type.endsWith('google.rpc.QuotaFailure')) {
+    found.deviceQuota ||= listOf(detail, 'violations').some((violation) =>
+      /device|token/i.test(
+        `${text(memberOf(violation, 'subject'))} ${text(memberOf(violation, 'description'))}`,
+      ),
+    );
+  }
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return null;
+  }
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+function listOf(value: unknown, name: string): unknown[] {
+  const list = memberOf(value, name);
+  return Array.isArray(list) ? list.slice(0, 16) : [];
+}
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');

@@ -1,0 +1,217 @@
+import { connect, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2';
+import { isIP } from 'node:net';
+import { assertNever } from '../../domain/assert-never.js';
+import type { Clock } from '../../domain/clock.js';
+import type { ClientError } from '../../domain/errors.js';
+import type { Device } from '../../domain/device.js';
+import type { ServiceName } from '../../domain/ids.js';
+import type { Outcome } from '../../domain/outcome.js';
+import type { Push, PushContent } from '../../domain/push.js';
+import { fail, ok, type Result } from '../../domain/result.js';
+import { readOptionalFile } from '../credential-files.js';
+import { parseEndpoint, trustAnchors, type ProviderEndpoint } from '../endpoint.js';
+import { Http2Client, http2OptionsOf } from '../http2-client.js';
+import type { Http2Result } from '../http2-exchange.js';
+import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
+import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../retry-after.js';
+import { outcomeOfFailure } from '../transport-outcome.js';
+import { AccessTokens } from './access-tokens.js';
+import { fcmOutcome, isAccessTokenRefusal, parseFcmError } from './answers.js';
+import { FCM_MAX_PAYLOAD_BYTES, fcmBody } from './body.js';
+import type { FirebaseEntry } from './firebase-entry.js';
+import { loadServiceAccount } from './service-account.js';
+import { validateFirebaseServiceInfo } from './token.js';
+import { requestAccessToken } from './token-grant.js';
+
+export interface FirebaseDependencies {
+  readonly clock: Clock;
+}
+
+const FCM_ENDPOINT = 'https://fcm.googleapis.com';
+const TOKEN_TIMEOUT_MS = 10_000;
+const SESSION_MEMORY_MEGABYTES = 64;
+const DELIVERED: Outcome = { kind: 'delivered' };
+const EXPIRED: Outcome = { kind: 'dropped', reason: 'expired' };
+const ABORTED: Outcome = outcomeOfFailure('aborted');
+
+/**
+ * Makes a notifier for Google's service, FCM HTTP v1 over own long-lived sessions; spec session-push-v2, 12.2. The
+ * error is a text for the operator: which option is missing or wrong.
+ */
+export function createFirebaseNotifier(
+  service: ServiceName,
+  entry: FirebaseEntry,
+  { clock }: FirebaseDependencies,
+): Result<Notifier, string> {
+  const path = entry.serviceAccountFile ?? '';
+  if (path === '') return fail('serviceAccountFile is missing');
+  const account = loadServiceAccount(path);
+  if (!account.ok) return account;
+  const endpoint = parseEndpoint(entry.endpoint ?? FCM_ENDPOINT);
+  if (!endpoint.ok) return endpoint;
+  const ca = readOptionalFile('caFile', entry.caFile);
+  if (!ca.ok) return ca;
+  const anchors = trustAnchors(ca.value);
+  const timeoutMs = entry.tokenTimeoutMs ?? TOKEN_TIMEOUT_MS;
+  const tokens = new AccessTokens(
+    () => requestAccessToken({ account: account.value, clock, timeoutMs, trustAnchors: anchors }),
+    clock,
+  );
+  return ok(
+    new FirebaseNotifier(service, entry, clock, tokens, {
+      authority: endpoint.value.authority,
+      path: `/v1/projects/${account.value.projectId}/messages:send`,
+      open: async () => openSession(endpoint.value, anchors),
+    }),
+  );
+}
+
+function openSession(endpoint: ProviderEndpoint, anchors: string[] | undefined): ClientHttp2Session {
+  return connect(endpoint.origin, {
+    minVersion: 'TLSv1.2',
+    maxSessionMemory: SESSION_MEMORY_MEGABYTES,
+    settings: { enablePush: false },
+    ...(isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {}),
+    ...(anchors === undefined ? {} : { ca: anchors }),
+  });
+}
+
+class FirebaseNotifier implements Notifier {
+  readonly type = 'firebase';
+  readonly capabilities: NotifierCapabilities;
+  readonly #client: Http2Client;
+  readonly #retryAfterMaxMs: number;
+  /** Pushes that wait for an access token; calling one ends its waiting. */
+  readonly #waiting = new Set<(outcome: Outcome) => void>();
+
+  constructor(
+    readonly service: ServiceName,
+    entry: FirebaseEntry,
+    private readonly clock: Clock,
+    private readonly tokens: AccessTokens,
+    private readonly target: {
+      readonly authority: string;
+      readonly path: string;
+      readonly open: () => Promise<ClientHttp2Session>;
+    },
+  ) {
+    const http2 = http2OptionsOf(entry);
+    this.#client = new Http2Client(target.open, http2);
+    this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
+    this.capabilities = {
+      maxPayloadBytes: FCM_MAX_PAYLOAD_BYTES,
+      supportsExpiry: true,
+      supportsPriority: true,
+      maxInFlight: http2.maxInFlight * http2.connections,
+    };
+  }
+
+  validate(serviceInfo: unknown): Result<Device, ClientError> {
+    return validateFirebaseServiceInfo(serviceInfo);
+  }
+
+  send(push: Push, signal: AbortSignal): Promise<Outcome> {
+    return new Promise((resolve) => this.#attempt(push, signal, true, resolve));
+  }
+
+  health(): NotifierHealth {
+    const tokenFailure = this.tokens.failure;
+    if (tokenFailure !== null && 'reason' in tokenFailure)
+      return { state: 'failing', detail: tokenFailure.reason };
+    const failure = this.#client.lastFailure;
+    if (failure !== null) return { state: 'failing', detail: failure };
+    return { state: this.#client.isConnected ? 'connected' : 'idle', detail: null };
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+    for (const settle of [...this.#waiting]) settle(outcomeOfFailure('closed'));
+  }
+
+  #attempt(push: Push, signal: AbortSignal, mayRenew: boolean, resolve: (outcome: Outcome) => void): void {
+    const authorization = this.tokens.current();
+    if (authorization !== null) return this.#request(push, signal, authorization, mayRenew, resolve);
+    this.#awaitToken(signal, resolve, (token) => this.#request(push, signal, token, mayRenew, resolve));
+  }
+
+  /** Only the first pushes come here; an abort or a close does not wait for Google. */
+  #awaitToken(
+    signal: AbortSignal,
+    resolve: (outcome: Outcome) => void,
+    proceed: (authorization: string) => void,
+  ): void {
+    if (signal.aborted) return resolve(ABORTED);
+    const leave = (): boolean => {
+      signal.removeEventListener('abort', onAbort);
+      return this.#waiting.delete(settle);
+    };
+    const settle = (outcome: Outcome): void => {
+      if (leave()) resolve(outcome);
+    };
+    const onAbort = (): void => settle(ABORTED);
+    signal.addEventListener('abort', onAbort);
+    this.#waiting.add(settle);
+    void this.tokens.obtain().then((token) => {
+      if (!token.ok) settle(token.error);
+      else if (leave()) proceed(token.value);
+    });
+  }
+
+  #request(
+    push: Push,
+    signal: AbortSignal,
+    authorization: string,
+    mayRenew: boolean,
+    resolve: (outcome: Outcome) => void,
+  ): void {
+    const leftMs = push.expiresAtMs - this.clock.nowMs();
+    if (leftMs <= 0) return resolve(EXPIRED);
+    const body = fcmBody({
+      payload: encodedPayload(push.content),
+      token: push.device.serviceId,
+      priority: push.priority,
+      ttlSeconds: Math.floor(leftMs / 1000),
+    });
+    this.#client.send({ headers: this.#headers(authorization), body, signal }, (result) => {
+      if (result.kind === 'answer' && result.status === 200) return resolve(DELIVERED);
+      this.#onRefusal(result, push, signal, authorization, mayRenew, resolve);
+    });
+  }
+
+  #onRefusal(
+    result: Http2Result,
+    push: Push,
+    signal: AbortSignal,
+    authorization: string,
+    mayRenew: boolean,
+    resolve: (outcome: Outcome) => void,
+  ): void {
+    if (result.kind === 'failure') return resolve(outcomeOfFailure(result.reason));
+    const retryAfterMs = parseRetryAfterMs(result.retryAfter, this.clock.nowMs(), this.#retryAfterMaxMs);
+    const error = parseFcmError(result.status, result.body, retryAfterMs);
+    if (isAccessTokenRefusal(error) && mayRenew && this.tokens.discard(authorization)) {
+      return this.#attempt(push, signal, false, resolve);
+    }
+    resolve(fcmOutcome(error));
+  }
+
+  #headers(authorization: string): OutgoingHttpHeaders {
+    return {
+      ':method': 'POST',
+      ':scheme': 'https',
+      ':authority': this.target.authority,
+      ':path': this.target.path,
+      authorization,
+      'content-type': 'application/json',
+    };
+  }
+}
+
+function encodedPayload(content: PushContent): string {
+  switch (content.kind) {
+    case 'sealed':
+      return content.payload.base64Slice();
+    default:
+      return assertNever(content.kind);
+  }
+}
