@@ -41,14 +41,15 @@ function parseHttpsUrl(text: string): URL | null {
   return url.protocol === 'https:' && url.hostname !== '' && plain ? url : null;
 }
 
-function isProxyList(text: string): boolean {
-  return text.split(',').every((part) => {
-    const [address = '', bits, ...rest] = part.trim().split('/');
-    const family = isIP(address);
-    if (family === 0 || rest.length > 0) return false;
-    return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
-  });
+/** An address or a network: `10.0.0.0/8`. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
+
+const isProxyList = (text: string): boolean => text.split(',').every((part) => isNetwork(part.trim()));
 
 const hasScheme = (text: string, schemes: readonly string[]): boolean =>
   schemes.some((scheme) => text.startsWith(`${scheme}://`) && text.length > scheme.length + 3);
@@ -79,6 +80,11 @@ export const formats = {
     describe: ({ values = [] }) => `one of ${values.join(', ')}`,
     accepts: (value, { values = [] }) => typeof value === 'string' && values.includes(value),
   },
+  'number-choice': {
+    kind: 'number',
+    describe: ({ values = [] }) => values.join(' or '),
+    accepts: (value, { values = [] }) => typeof value === 'number' && values.includes(String(value)),
+  },
   words: {
     kind: 'text',
     describe: () => 'text, not empty',
@@ -103,6 +109,11 @@ export const formats = {
     kind: 'list',
     describe: () => 'a list of X25519 public keys, 64 hex digits each',
     accepts: isListOf((text) => /^[0-9a-fA-F]{64}$/.test(text)),
+  },
+  networks: {
+    kind: 'list',
+    describe: () => 'a list of addresses and networks (10.0.0.0/8)',
+    accepts: isListOf(isNetwork),
   },
   'service-names': {
     kind: 'list',

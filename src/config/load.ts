@@ -53,14 +53,16 @@ export function loadConfig(sources: ConfigSources): Result<Config, ConfigProblem
     ...readFlags(sources.argv, problems),
   ];
   const groups = groupBySection(settings, problems);
-  const parts: Record<string, unknown> = {};
+  const parts: Record<string, Readonly<Record<string, unknown>>> = {};
   for (const name of sectionNames) {
     const options: OptionSet = sections[name];
     const context = { prefix: name, baseDirectory, problems, known: sectionKeys };
     const parsed = parseOptions(options, groups.get(name) ?? [], context);
     parts[name] = wrapSecrets(parsed.values, parsed.isSensitive);
   }
-  parts['notifiers'] = readNotifiers(groups.get('notifiers') ?? [], baseDirectory, problems);
+  const maxInFlight = Number(parts['delivery']?.['maxInFlight']);
+  const notifierContext = { baseDirectory, maxInFlight, problems };
+  parts['notifiers'] = readNotifiers(groups.get('notifiers') ?? [], notifierContext);
   // The schema has just checked every key and value, and types.ts is compiled against the schema.
   const config = deepFreeze(parts) as unknown as Config;
   const wrongKeys = new Set(problems.map(({ key }) => key));

@@ -2,15 +2,15 @@ import { assertNever } from '../domain/assert-never.js';
 import type { ApnsNotifierConfig, NotifierConfig } from './types.js';
 
 export type ApnsCredentials =
-  /** `keyFile` null: the key is in `certFile` too. */
-  | { readonly kind: 'certificate'; readonly certFile: string; readonly keyFile: string | null }
+  | { readonly kind: 'certificate'; readonly certFile: string; readonly keyFile: string }
   | { readonly kind: 'token'; readonly keyFile: string; readonly keyId: string; readonly teamId: string };
 
 /** Certificate or token, whichever is complete; null when neither is. Loading has refused entries with both. */
 export function apnsCredentials(entry: ApnsNotifierConfig): ApnsCredentials | null {
   const { certFile, keyFile, keyId, teamId } = entry;
+  if (keyFile === null) return null;
   if (certFile !== null) return { kind: 'certificate', certFile, keyFile };
-  if (keyFile === null || keyId === null || teamId === null) return null;
+  if (keyId === null || teamId === null) return null;
   return { kind: 'token', keyFile, keyId, teamId };
 }
 

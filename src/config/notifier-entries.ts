@@ -19,18 +19,24 @@ interface Entry {
 
 const typeOption = words({ doc: '', default: '' });
 
+interface NotifierContext {
+  readonly baseDirectory: string;
+  /** For entries that name none. */
+  readonly maxInFlight: number;
+  readonly problems: ConfigProblem[];
+}
+
 /** All settings under `notifiers`, in order of precedence, to one checked entry per service name. */
 export function readNotifiers(
   settings: readonly Setting[],
-  baseDirectory: string,
-  problems: ConfigProblem[],
+  { baseDirectory, maxInFlight, problems }: NotifierContext,
 ): Record<string, NotifierConfig> {
   const notifiers: Record<string, NotifierConfig> = {};
   for (const entry of gatherEntries(settings, problems)) {
     const type = readType(entry, problems);
     if (type === null) continue;
-    const config = readEntry(entry, type, baseDirectory, problems);
-    if (config !== null) notifiers[entry.name] = config;
+    const written = readEntry(entry, type, baseDirectory, problems);
+    if (written !== null) notifiers[entry.name] = complete(written, maxInFlight);
   }
   return notifiers;
 }
@@ -106,7 +112,7 @@ function readEntry(
   type: NotifierType,
   baseDirectory: string,
   problems: ConfigProblem[],
-): NotifierConfig | null {
+): WrittenEntry | null {
   const settings = [...entry.settings].filter(([key]) => key !== 'type').map(([, setting]) => setting);
   const prefix = `notifiers.${entry.name}`;
   const before = problems.length;
@@ -116,6 +122,19 @@ function readEntry(
     const isSecret = options.isSensitive(key) && typeof value === 'string';
     return [key, isSecret ? new Secret(value) : value] as const;
   });
-  // The schema of the type has just checked every key and value.
-  return { type, name: entry.name, ...Object.fromEntries(secrets) } as NotifierConfig;
+  return { type, name: entry.name, ...Object.fromEntries(secrets) };
+}
+
+interface WrittenEntry {
+  readonly type: NotifierType;
+  readonly name: string;
+  readonly [key: string]: unknown;
+}
+
+/** Fills in what the entry leaves to others. The schema of the type has checked every key and value before. */
+function complete(entry: WrittenEntry, maxInFlight: number): NotifierConfig {
+  const completed = { ...entry, maxInFlight: entry['maxInFlight'] ?? maxInFlight };
+  // One PEM file may hold both, as in the original's settings.
+  if (entry.type !== 'apns') return completed as unknown as NotifierConfig;
+  return { ...completed, keyFile: entry['keyFile'] ?? entry['certFile'] } as unknown as NotifierConfig;
 }

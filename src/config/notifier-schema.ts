@@ -7,17 +7,17 @@ import {
   wholeNumber,
   words,
   type Option,
-  type Plain,
+  type OptionsOf,
 } from './options.js';
 import type { NotifierConfig, NotifierType } from './types.js';
 
-type EntryOf<Type extends NotifierType> = Omit<Extract<NotifierConfig, { type: Type }>, 'type' | 'name'>;
+/** As written: whatever an entry leaves to a general option is null here. */
+type EntryOf<Type extends NotifierType> = Omit<
+  Extract<NotifierConfig, { type: Type }>,
+  'type' | 'name' | 'maxInFlight'
+> & { readonly maxInFlight: number | null };
 
-export type NotifierSchemas = {
-  readonly [Type in NotifierType]: {
-    readonly [Key in keyof EntryOf<Type>]: Option<Plain<EntryOf<Type>[Key]>>;
-  };
-};
+export type NotifierSchemas = { readonly [Type in NotifierType]: OptionsOf<EntryOf<Type>> };
 
 /** Types that the plan knows and this version has not; a complaint about them says so. */
 export const laterNotifierTypes: readonly string[] = ['wns', 'webpush', 'unifiedpush'];
@@ -33,12 +33,15 @@ export const notifierDocs: Readonly<Record<NotifierType, string>> = {
 };
 
 const maxInFlight = wholeNumber<number | null>({
-  doc: 'Requests at the provider at once; null = delivery.maxInFlight.',
+  doc: 'Requests at the provider at once, per connection; null = delivery.maxInFlight.',
   unit: 'requests',
   default: null,
   min: 1,
   max: 10_000,
 });
+
+const milliseconds = (doc: string, standard: number): Option<number> =>
+  wholeNumber({ doc, unit: 'ms', default: standard, min: 100, max: 3_600_000 });
 
 const provider = (ownAddress: string) => ({
   endpoint: httpsOrigin({ doc: `https://HOST:PORT instead of ${ownAddress}.`, default: null }),
@@ -46,14 +49,25 @@ const provider = (ownAddress: string) => ({
     doc: 'PEM file with a further trust anchor for the endpoint.',
     default: null,
   }),
-  requestTimeoutMs: wholeNumber({
-    doc: 'A request that takes longer has failed and is repeated later.',
-    unit: 'ms',
-    default: 10_000,
-    min: 100,
-    max: 600_000,
+  connections: wholeNumber({
+    doc: 'Connections to the provider at most.',
+    unit: 'connections',
+    default: 1,
+    min: 1,
+    max: 100,
   }),
   maxInFlight,
+  connectTimeoutMs: milliseconds('A connection attempt that takes longer has failed.', 10_000),
+  requestTimeoutMs: milliseconds('A request that takes longer has failed and is repeated later.', 10_000),
+  deadAfterTimeouts: wholeNumber({
+    doc: 'Time-outs in a row, with nothing answered meanwhile, after which a connection is replaced.',
+    unit: 'time-outs',
+    default: 3,
+    min: 1,
+    max: 1000,
+  }),
+  pingIntervalMs: milliseconds('A connection on which nothing was answered for so long is probed.', 60_000),
+  pingTimeoutMs: milliseconds('It is replaced when the probe is not answered for so long.', 10_000),
 });
 
 export const notifierSchemas: NotifierSchemas = {
@@ -68,6 +82,28 @@ export const notifierSchemas: NotifierSchemas = {
     keyId: words<string | null>({ doc: 'Token key: its identifier.', default: null }),
     teamId: words<string | null>({ doc: "Token key: the team's identifier.", default: null }),
     ...provider("Apple's"),
+    alertTitle: words({ doc: 'Title that the user sees when the app cannot decrypt.', default: 'Session' }),
+    alertBody: words({ doc: 'The same: the text.', default: "You've got a new message" }),
+    badge: wholeNumber<number | null>({
+      doc: "Number on the app's icon; null leaves it as it is.",
+      unit: 'messages',
+      default: 1,
+      min: 0,
+      max: 100_000,
+    }),
+    sound: words<string | null>({ doc: 'Sound of the alert; null plays none.', default: 'default' }),
+    category: words<string | null>({ doc: 'Category of the alert; null sends none.', default: 'SECRET' }),
+    collapseRepeats: flag({
+      doc: 'Send apns-collapse-id, so that a push that was repeated after a lost answer shows once.',
+      default: false,
+    }),
+    tokenLifetimeMs: wholeNumber({
+      doc: 'Token key: a token is used for this long. Apple takes 20 to 60 minutes.',
+      unit: 'ms',
+      default: 3_000_000,
+      min: 1_200_000,
+      max: 3_600_000,
+    }),
   },
   firebase: {
     serviceAccountFile: path<string | null>({
@@ -75,6 +111,7 @@ export const notifierSchemas: NotifierSchemas = {
       default: null,
     }),
     ...provider('https://fcm.googleapis.com'),
+    tokenTimeoutMs: milliseconds('A request for an access token that takes longer has failed.', 10_000),
   },
   huawei: {
     appId: words<string | null>({ doc: "The app's identifier.", default: null }),

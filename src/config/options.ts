@@ -17,6 +17,9 @@ export interface Option<T = unknown> extends FormatRule {
   readonly formatName: FormatName;
 }
 
+/** Keeps a schema and types.ts in step: an option that one has and the other has not does not compile. */
+export type OptionsOf<Section> = { readonly [Key in keyof Section]: Option<Plain<Section[Key]>> };
+
 type Details<T> = FormatRule & { readonly doc: string; readonly default: T; readonly unit?: string };
 type WithValues = { readonly values: readonly string[] };
 type TextOrNull = string | null;
@@ -48,6 +51,11 @@ export const choice = <T extends string>(
   details: Details<T> & { readonly values: readonly T[] },
 ): Option<T> => option('choice', details);
 
+/** `values` are the numbers in digits. */
+export const numberChoice = <T extends number>(
+  details: Details<T> & { readonly unit: string } & WithValues,
+): Option<T> => option('number-choice', details);
+
 /** Made absolute: relative to the directory of the configuration file. */
 export const path = <T extends TextOrNull = string>(details: Details<T>): Option<T> =>
   option('path', details);
@@ -55,6 +63,8 @@ export const paths = (details: Details<readonly string[]>): Option<readonly stri
   option('paths', details);
 export const hexKeys = (details: Details<readonly string[]>): Option<readonly string[]> =>
   option('hex-keys', details);
+export const networks = (details: Details<readonly string[]>): Option<readonly string[]> =>
+  option('networks', details);
 export const serviceNames = (details: Details<readonly string[]>): Option<readonly string[]> =>
   option('service-names', details);
 

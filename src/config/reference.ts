@@ -13,7 +13,7 @@ import type { Option } from './options.js';
  * them, and `npx vitest run test/unit/config/reference.test.ts -u` writes them anew.
  */
 const MADE_FROM =
-  'Made from src/config/schema.ts and notifier-schema.ts; `npx vitest run test/unit/config/reference.test.ts -u` writes it anew.';
+  'Made from the schema in src/config; `npx vitest run test/unit/config/reference.test.ts -u` writes it anew.';
 const COMMENT_WIDTH = 100;
 
 const sectionNames = Object.keys(sections) as readonly SectionName[];

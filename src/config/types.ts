@@ -27,8 +27,15 @@ export interface HttpConfig {
   readonly trustProxy: boolean | string;
   readonly rateLimitPerMinute: number;
   readonly onionRateLimitPerMinute: number;
+  readonly rateLimitMaxAddresses: number;
+  readonly rateLimitExempt: readonly string[];
+  readonly maxConnections: number;
+  readonly maxBodyBytesInProgress: number;
+  readonly transientFailureStatus: 200 | 503;
   readonly maxRequestsInProgress: number;
   readonly maxEventLoopDelayMs: number;
+  readonly headersTimeoutMs: number;
+  readonly connectionTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
   readonly retryAfterSeconds: number;
@@ -50,6 +57,8 @@ export interface DatabaseConfig {
   readonly writeBatchMaxRows: number;
   readonly writeQueueMaxRows: number;
   readonly writeConcurrency: number;
+  readonly writeGatherMs: number;
+  readonly statisticsFlushSeconds: number;
   readonly loadPageRows: number;
   readonly expirySweepSeconds: number;
 }
@@ -78,6 +87,10 @@ export interface SessionConfig {
   readonly requestTimeoutSeconds: number;
   readonly connectTimeoutSeconds: number;
   readonly probeIntervalSeconds: number;
+  readonly maxMissedProbes: number;
+  readonly linkRecoverySeconds: number;
+  readonly heartbeatIntervalSeconds: number;
+  readonly heartbeatTimeoutSeconds: number;
   readonly monitorBatchEntries: number;
   readonly renewMinSeconds: number;
   readonly renewMaxSeconds: number;
@@ -85,14 +98,17 @@ export interface SessionConfig {
   readonly swarmGraceSeconds: number;
   readonly maxMessageBytes: number;
   readonly receiveQueueFrames: number;
+  readonly sendQueueFrames: number;
+  readonly maxOpenRequests: number;
+  readonly ioThreads: number;
   readonly maxSockets: number;
 }
 
 interface CommonNotifierConfig {
   /** The service name that clients ask for. */
   readonly name: string;
-  /** Requests at the provider at once; null = `delivery.maxInFlight`. */
-  readonly maxInFlight: number | null;
+  /** Requests at the provider at once, per connection: the entry's own, or `delivery.maxInFlight`. */
+  readonly maxInFlight: number;
 }
 
 interface ProviderNotifierConfig extends CommonNotifierConfig {
@@ -100,7 +116,12 @@ interface ProviderNotifierConfig extends CommonNotifierConfig {
   readonly endpoint: string | null;
   /** PEM, a further trust anchor. */
   readonly caFile: string | null;
+  readonly connections: number;
+  readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  readonly deadAfterTimeouts: number;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
 }
 
 export interface ApnsNotifierConfig extends ProviderNotifierConfig {
@@ -108,14 +129,23 @@ export interface ApnsNotifierConfig extends ProviderNotifierConfig {
   readonly topic: string;
   readonly sandbox: boolean;
   readonly certFile: string | null;
+  /** The same as `certFile` when the entry names only that. */
   readonly keyFile: string | null;
   readonly keyId: string | null;
   readonly teamId: string | null;
+  readonly alertTitle: string;
+  readonly alertBody: string;
+  readonly badge: number | null;
+  readonly sound: string | null;
+  readonly category: string | null;
+  readonly collapseRepeats: boolean;
+  readonly tokenLifetimeMs: number;
 }
 
 export interface FirebaseNotifierConfig extends ProviderNotifierConfig {
   readonly type: 'firebase';
   readonly serviceAccountFile: string | null;
+  readonly tokenTimeoutMs: number;
 }
 
 export interface HuaweiNotifierConfig extends ProviderNotifierConfig {
@@ -140,6 +170,7 @@ export interface DeliveryConfig {
   readonly retryBaseMs: number;
   readonly retryMaxMs: number;
   readonly maxAttempts: number;
+  readonly maxPauseSeconds: number;
   readonly refusedResends: number;
   readonly deadTokenGuardPercent: number;
   readonly deadTokenGuardMinimum: number;
