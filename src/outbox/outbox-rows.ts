@@ -1,0 +1,127 @@
+import { assertNever } from '../domain/assert-never.js';
+import {
+  parseAccountId,
+  parseServiceId,
+  parseServiceName,
+  type ServiceId,
+  type ServiceName,
+} from '../domain/ids.js';
+import type { Push, PushContent, PushPriority } from '../domain/push.js';
+import { bigintArray, byteaArray, integerArray, textArray, uuidArray } from '../store/binary-arrays.js';
+import {
+  bytesCell,
+  nullableBytesCell,
+  numberCell,
+  textCell,
+  type Parameter,
+  type Row,
+} from '../store/statement.js';
+
+/** A push on its way into the table, with buffers of its own. */
+export interface WaitingRow {
+  readonly id: Buffer;
+  readonly service: ServiceName;
+  readonly serviceId: ServiceId;
+  readonly account: Buffer;
+  readonly serviceData: Buffer | null;
+  readonly dedupeKey: Buffer;
+  readonly payload: Buffer;
+  readonly contentKind: string;
+  readonly priority: PushPriority;
+  readonly expiresAtMs: number;
+  readonly receivedAtMs: number;
+  readonly attempts: number;
+  readonly dueAtMs: number;
+  /** What it takes of our memory, about. */
+  readonly bytes: number;
+  readonly onLost: (() => void) | null;
+}
+
+/** Objects and bookkeeping of one waiting row. */
+const OVERHEAD_BYTES = 500;
+
+function payloadOf(content: PushContent): Buffer {
+  switch (content.kind) {
+    case 'sealed':
+      return content.payload;
+    default:
+      return assertNever(content.kind);
+  }
+}
+
+/** What the row of this push will weigh. */
+export function weightOf({ account, device, content, dedupeKey }: Push): number {
+  const data =
+    account.length + dedupeKey.length + payloadOf(content).length + (device.serviceData?.length ?? 0);
+  return data + 2 * device.serviceId.length + OVERHEAD_BYTES;
+}
+
+/** Copies: the buffers of a push are often views into a frame or a slab many times their size. */
+export function waitingRow(push: Push, id: Buffer, dueAtMs: number, onLost: (() => void) | null): WaitingRow {
+  const { device } = push;
+  return {
+    id,
+    service: push.service,
+    serviceId: device.serviceId,
+    account: Buffer.from(push.account),
+    serviceData: device.serviceData === null ? null : Buffer.from(device.serviceData),
+    dedupeKey: Buffer.from(push.dedupeKey),
+    payload: Buffer.from(payloadOf(push.content)),
+    contentKind: push.content.kind,
+    priority: push.priority,
+    expiresAtMs: Math.floor(push.expiresAtMs),
+    receivedAtMs: Math.floor(push.receivedAtMs),
+    attempts: push.attempts,
+    dueAtMs: Math.floor(dueAtMs),
+    bytes: weightOf(push),
+    onLost,
+  };
+}
+
+/** For `insertRows`. */
+export function insertParameters(rows: readonly WaitingRow[]): Parameter[] {
+  return [
+    uuidArray(rows.map(({ id }) => id)),
+    textArray(rows.map(({ service }) => service)),
+    byteaArray(rows.map(({ account }) => account)),
+    textArray(rows.map(({ serviceId }) => serviceId)),
+    byteaArray(rows.map(({ serviceData }) => serviceData)),
+    byteaArray(rows.map(({ payload }) => payload)),
+    textArray(rows.map(({ contentKind }) => contentKind)),
+    textArray(rows.map(({ priority }) => priority)),
+    bigintArray(rows.map(({ expiresAtMs }) => expiresAtMs)),
+    byteaArray(rows.map(({ dedupeKey }) => dedupeKey)),
+    bigintArray(rows.map(({ receivedAtMs }) => receivedAtMs)),
+    integerArray(rows.map(({ attempts }) => attempts)),
+    bigintArray(rows.map(({ dueAtMs }) => dueAtMs)),
+  ];
+}
+
+/** A row of `claimRows`; null when it is not one that this program can send (written by a newer one). */
+export function pushOfRow(row: Row): Push | null {
+  const service = parseServiceName(textCell(row, 1));
+  const account = parseAccountId(bytesCell(row, 2));
+  const serviceId = parseServiceId(textCell(row, 3));
+  const content = parseContent(textCell(row, 6), bytesCell(row, 5));
+  const priority = parsePriority(textCell(row, 7));
+  if (service === null || account === null || serviceId === null || content === null || priority === null)
+    return null;
+  return {
+    service,
+    account,
+    device: { serviceId, serviceData: nullableBytesCell(row, 4) },
+    content,
+    priority,
+    expiresAtMs: numberCell(row, 8),
+    dedupeKey: bytesCell(row, 9),
+    receivedAtMs: numberCell(row, 10),
+    attempts: numberCell(row, 11),
+    outboxId: textCell(row, 0),
+  };
+}
+
+const parseContent = (kind: string, payload: Buffer): PushContent | null =>
+  kind === 'sealed' ? { kind, payload } : null;
+
+const parsePriority = (text: string): PushPriority | null =>
+  text === 'high' || text === 'normal' ? text : null;

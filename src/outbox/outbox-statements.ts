@@ -1,0 +1,85 @@
+import { statement } from '../store/statement.js';
+
+const columns =
+  'id, service, account, svcid, svcdata, payload, content_kind, priority, expires_at_ms, dedupe_key, received_at_ms, ' +
+  'attempts, due_at_ms';
+
+/** A row that is there already was committed by an attempt whose answer got lost. */
+export const insertRows = statement(
+  'outbox_insert',
+  `INSERT INTO outbox (${columns})
+   SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::bytea[], $7::text[],
+                        $8::text[], $9::bigint[], $10::bytea[], $11::bigint[], $12::integer[], $13::bigint[])
+   ON CONFLICT (id) DO NOTHING`,
+);
+
+/** Back to waiting. Not a row whose lease ended and which another process has claimed since. */
+export const updateRows = statement(
+  'outbox_update',
+  `UPDATE outbox SET due_at_ms = given.due_at_ms, attempts = given.attempts, claimed_by = NULL, claimed_until_ms = NULL
+   FROM unnest($1::uuid[], $2::bigint[], $3::integer[]) AS given(id, due_at_ms, attempts)
+   WHERE outbox.id = given.id AND outbox.claimed_by = $4::text`,
+);
+
+export const deleteRows = statement('outbox_delete', 'DELETE FROM outbox WHERE id = ANY($1::uuid[])');
+
+export const releaseRows = statement(
+  'outbox_release',
+  `UPDATE outbox SET claimed_by = NULL, claimed_until_ms = NULL
+   WHERE id = ANY($1::uuid[]) AND claimed_by = $2::text`,
+);
+
+/** Rows that another transaction is claiming at this moment are passed over, not waited for. */
+export const claimRows = statement(
+  'outbox_claim',
+  `WITH due AS (
+     SELECT id FROM outbox
+     WHERE service = $1::text AND claimed_by IS NULL AND due_at_ms <= $2::bigint AND expires_at_ms > $2::bigint
+     ORDER BY due_at_ms, id LIMIT $3::integer FOR UPDATE SKIP LOCKED
+   ), claimed AS (
+     UPDATE outbox SET claimed_by = $4::text, claimed_until_ms = $5::bigint
+     FROM due WHERE outbox.id = due.id
+     RETURNING outbox.*
+   )
+   SELECT ${columns} FROM claimed ORDER BY due_at_ms, id`,
+);
+
+/** What a previous run of this instance had claimed: it is gone, or it would hold the instance's lock. */
+export const recoverClaims = statement(
+  'outbox_recover',
+  'UPDATE outbox SET claimed_by = NULL, claimed_until_ms = NULL WHERE claimed_by = $1::text',
+);
+
+export const renewLeases = statement(
+  'outbox_renew',
+  'UPDATE outbox SET claimed_until_ms = $3::bigint WHERE id = ANY($1::uuid[]) AND claimed_by = $2::text',
+);
+
+export const endLeases = statement(
+  'outbox_end_leases',
+  `UPDATE outbox SET claimed_by = NULL, claimed_until_ms = NULL
+   WHERE claimed_by IS NOT NULL AND claimed_until_ms <= $1::bigint`,
+);
+
+/** A claimed row is somebody's: it is counted where it ends. */
+export const dropExpiredRows = statement(
+  'outbox_drop_expired',
+  `WITH gone AS (
+     DELETE FROM outbox WHERE id IN (
+       SELECT id FROM outbox WHERE claimed_by IS NULL AND expires_at_ms <= $1::bigint
+       LIMIT $2::integer FOR UPDATE SKIP LOCKED
+     ) RETURNING service
+   )
+   SELECT service, count(*) FROM gone GROUP BY service`,
+);
+
+export const nextDueRow = statement(
+  'outbox_next_due',
+  `SELECT due_at_ms FROM outbox WHERE service = $1::text AND claimed_by IS NULL AND expires_at_ms > $2::bigint
+   ORDER BY due_at_ms LIMIT 1`,
+);
+
+export const outboxStats = statement(
+  'outbox_stats',
+  'SELECT service, count(*), min(due_at_ms) FROM outbox GROUP BY service',
+);
