@@ -7,6 +7,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
 import { Admission, type LoopDelayMeter } from './admission.js';
+import { boundAddress, type BoundAddress } from './bound-address.js';
 import { clientAddressKey, createAddressList } from './client-address.js';
 import {
   comeBackLater,
@@ -37,7 +38,7 @@ export interface HttpServerDeps {
 
 export interface HttpServer {
   /** Rejects when the address cannot be bound. */
-  listen(): Promise<{ readonly host: string; readonly port: number; readonly url: string }>;
+  listen(): Promise<BoundAddress>;
   /** Client requests being answered now. */
   inProgress(): number;
   /** No new connections; what is in progress is answered, within `timeoutMs`. Idempotent. */
@@ -109,10 +110,7 @@ export async function createHttpServer(
   return {
     async listen() {
       await server.listen({ host: options.host, port: options.port });
-      const address = server.server.address();
-      if (address === null || typeof address === 'string') throw new Error('the listener has no port');
-      const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-      return { host: address.address, port: address.port, url: `http://${host}:${address.port}` };
+      return boundAddress(server.server);
     },
     inProgress: () => admission.inProgress,
     async close(timeoutMs = 5_000) {

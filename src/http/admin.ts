@@ -1,0 +1,137 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Metrics } from '../telemetry/metrics.js';
+import { boundAddress, type BoundAddress } from './bound-address.js';
+
+export interface AdminServerOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  /** Wanted as `Authorization: Bearer TOKEN`; null = nobody is asked (loopback only). */
+  readonly token: string | null;
+}
+
+export interface PartHealth {
+  readonly ok: boolean;
+  /** For the operator; null when all is well. */
+  readonly reason: string | null;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly parts: Readonly<Record<string, PartHealth>>;
+}
+
+export interface Health {
+  /** Whether the process is worth keeping; the answer itself shows that the event loop turns. */
+  live(): boolean;
+  ready(): Readiness | Promise<Readiness>;
+}
+
+export interface AdminServerDeps {
+  readonly metrics: Metrics;
+  readonly health: Health;
+  /** What /stats shows; any JSON. */
+  readonly stats: () => unknown;
+}
+
+export interface AdminServer {
+  /** Rejects when the address cannot be bound. */
+  listen(): Promise<BoundAddress>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Longer than any sensible health check; whoever asks has his own limit. */
+const READY_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const CONNECTIONS_MAX = 200;
+
+/**
+ * The operators' listener: GET /livez, /readyz, /metrics, /stats. With a token set, /livez and /readyz still answer
+ * with their bare status without it (container platforms cannot send one); reasons, figures and statistics want it.
+ */
+export function createAdminServer(options: AdminServerOptions, deps: AdminServerDeps): AdminServer {
+  const server = fastify({
+    logger: false,
+    bodyLimit: 1_024,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: REQUEST_TIMEOUT_MS * 3,
+    http: { headersTimeout: REQUEST_TIMEOUT_MS },
+  });
+  server.server.maxConnections = CONNECTIONS_MAX;
+  const isAllowed = tokenCheck(options.token);
+
+  const guarded = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
+    if (isAllowed(request.headers.authorization)) return undefined;
+    return reply
+      .code(401)
+      .header('www-authenticate', 'Bearer')
+      .send({ error: 'a bearer token is needed: Authorization: Bearer TOKEN (admin.token)' });
+  };
+
+  server.setErrorHandler((error: { statusCode?: number }, _request, reply) =>
+    reply.code(error.statusCode ?? 500).send({ error: 'the request failed' }),
+  );
+
+  server.get('/livez', (_request, reply) => {
+    const live = deps.health.live();
+    return reply.code(live ? 200 : 503).send({ live });
+  });
+
+  server.get('/readyz', async (request, reply) => {
+    const readiness = await askReadiness(deps.health);
+    const shown = isAllowed(request.headers.authorization) ? readiness : { ready: readiness.ready };
+    return reply.code(readiness.ready ? 200 : 503).send(shown);
+  });
+
+  server.get('/metrics', { onRequest: guarded }, async (_request, reply) => {
+    const { registry } = deps.metrics;
+    return reply.header('content-type', registry.contentType).send(await registry.metrics());
+  });
+
+  server.get('/stats', { onRequest: guarded }, async (_request, reply) => {
+    const stats = await deps.stats();
+    return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(stats));
+  });
+
+  return {
+    async listen() {
+      await server.listen({ host: options.host, port: options.port });
+      return boundAddress(server.server);
+    },
+    close: async () => {
+      await server.close();
+    },
+  };
+}
+
+/** Digests are compared, so that neither the content nor the length of the token shows in the time. */
+function tokenCheck(token: string | null): (authorization: string | undefined) => boolean {
+  if (token === null) return () => true;
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  const wanted = digest(token);
+  return (authorization) => {
+    const given = /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1];
+    return given !== undefined && timingSafeEqual(digest(given), wanted);
+  };
+}
+
+/** A check that fails or hangs is a part that is not ready. */
+async function askReadiness(health: Health): Promise<Readiness> {
+  const failed = (reason: string): Readiness => ({
+    ready: false,
+    parts: { health: { ok: false, reason } },
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Readiness>((resolve) => {
+    timer = setTimeout(() => resolve(failed(`no answer within ${READY_TIMEOUT_MS} ms`)), READY_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([health.ready(), late]);
+  } catch {
+    return failed('the check failed');
+  } finally {
+    clearTimeout(timer);
+  }
+}
