@@ -3,6 +3,7 @@ import type { Clock } from '../domain/clock.js';
 import type { Outcome } from '../domain/outcome.js';
 import type { Push } from '../domain/push.js';
 import type { Notifier } from '../notifiers/port.js';
+import type { RetryDecision } from '../notifiers/retry-schedule.js';
 import type { Outbox } from '../outbox/port.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -28,12 +29,11 @@ export interface NotifierActorOptions {
 export interface NotifierActorDeps {
   readonly outbox: Outbox;
   /** When a push that failed may be tried again; `give-up` when its attempts or its time are over. */
-  readonly nextAttempt: (
-    push: Push,
-    afterMs: number | null,
-  ) => { readonly kind: 'at'; readonly atMs: number } | { readonly kind: 'give-up' };
+  readonly nextAttempt: (push: Push, afterMs: number | null) => RetryDecision;
   readonly onDeadToken: (push: Push, sinceMs: number | null) => void;
   readonly onDelivered: (push: Push) => void;
+  /** The push will not be sent again, though nothing is wrong with its token. */
+  readonly onGivenUp: (push: Push) => void;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -196,11 +196,12 @@ export function createNotifierActor(
     const decision = deps.nextAttempt(next, afterMs);
     if (decision.kind === 'give-up') {
       metrics.dropped.of(service).add();
+      deps.onGivenUp(push);
       end(push);
       return;
     }
     metrics.retried.of(service).add();
-    putAside(next, decision.atMs);
+    putAside(next, decision.dueAtMs);
   };
 
   const pause = (now: number, afterMs: number): void => {
@@ -225,6 +226,7 @@ export function createNotifierActor(
         return;
       case 'dropped':
         metrics.dropped.of(service).add();
+        deps.onGivenUp(push);
         sampled.note(`dropped ${outcome.reason}`, (occurrences) =>
           log.warn({ notifier: service, reason: outcome.reason, occurrences }, 'push dropped'),
         );

@@ -27,6 +27,9 @@ export type IndexRemoval =
   /** The last one of its account: the slot is free again. */
   | { readonly kind: 'account-removed'; readonly slot: AccountSlot };
 
+const idOf = (key: SubscriptionKey): string =>
+  `${key.account.hexSlice(0, ACCOUNT_BYTES)} ${key.service} ${key.serviceId}`;
+
 /**
  * All subscriptions, packed in memory: what the `match` stage and the swarm actors read without asking anybody. The
  * database is the truth; this is changed after a commit only, by the subscription actors and the first load.
@@ -40,6 +43,7 @@ export class SubscriptionIndex implements MonitoredAccounts {
   readonly #cursor = new RecordCursor(this.#arena);
   readonly #other = new RecordCursor(this.#arena);
   #size = 0;
+  #removedWhileLoading: Set<string> | null = null;
 
   /** `seed`: any 32-bit number that outsiders cannot know. */
   constructor(seed: number) {
@@ -115,7 +119,26 @@ export class SubscriptionIndex implements MonitoredAccounts {
     return { slot, monitorChanged };
   }
 
+  /** Until `finishLoad`, rows may arrive by `load` that were read before a change that came by `upsert` or `remove`. */
+  startLoad(): void {
+    this.#removedWhileLoading = new Set();
+  }
+
+  /** A row of the database: what is here already, or was removed meanwhile, was committed later and stays so. */
+  load(subscription: Subscription): void {
+    if (this.#removedWhileLoading !== null && this.#removedWhileLoading.size > 0) {
+      if (this.#removedWhileLoading.has(idOf(subscription))) return;
+    }
+    const slot = this.#accounts.find(subscription.account);
+    if (slot < 0 || this.#find(slot, subscription) === null) this.upsert(subscription);
+  }
+
+  finishLoad(): void {
+    this.#removedWhileLoading = null;
+  }
+
   remove(key: SubscriptionKey): IndexRemoval {
+    this.#removedWhileLoading?.add(idOf(key));
     const slot = this.#accounts.find(key.account);
     if (slot < 0) return { kind: 'absent' };
     const place = this.#find(slot, key);
@@ -169,7 +192,8 @@ export class SubscriptionIndex implements MonitoredAccounts {
     let appended = 0;
     for (let handle = this.#accounts.head(slot); handle !== 0; handle = this.#cursor.moveTo(handle).next) {
       this.#cursor.moveTo(handle);
-      if (!this.#isSendable(this.#cursor, nowSeconds) || this.#isSuperfluous(slot, handle, nowSeconds)) continue;
+      if (!this.#isSendable(this.#cursor, nowSeconds) || this.#isSuperfluous(slot, handle, nowSeconds))
+        continue;
       sink.append(this.#cursor.moveTo(handle).monitorEntry);
       appended += 1;
     }

@@ -185,6 +185,29 @@ export class Metrics {
     });
   }
 
+  /** A reading that may fail (the database is away): the metric is then left out of that answer. */
+  asyncLabelledGauge(
+    name: string,
+    help: string,
+    label: string,
+    read: () => Promise<Iterable<readonly [string, number]>>,
+  ): void {
+    new PromGauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      async collect() {
+        this.reset();
+        try {
+          for (const [value, reading] of await read()) this.set({ [label]: value }, reading);
+        } catch {
+          this.reset();
+        }
+      },
+    });
+  }
+
   #tally(name: string, help: string): Tally {
     const tally = new Tally();
     new PromCounter({

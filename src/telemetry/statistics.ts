@@ -116,3 +116,25 @@ export class Statistics {
     return values;
   }
 }
+
+/** All-time counters: what the database held at the start plus what was added since; additions go on to `persist`. */
+export class AllTimeCounters implements CounterStore {
+  readonly #values = new Map<string, number>();
+
+  constructor(
+    loaded: Iterable<{ readonly service: string; readonly name: string; readonly value: number }>,
+    private readonly persist: (service: string, name: string, delta: number) => void,
+  ) {
+    for (const { service, name, value } of loaded) this.#values.set(`${service}\0${name}`, value);
+  }
+
+  add(service: string, name: string, delta: number): void {
+    const key = `${service}\0${name}`;
+    this.#values.set(key, (this.#values.get(key) ?? 0) + delta);
+    this.persist(service, name, delta);
+  }
+
+  valueOf(service: string, name: string): number {
+    return this.#values.get(`${service}\0${name}`) ?? 0;
+  }
+}

@@ -70,9 +70,12 @@ function setUp(
     {
       outbox,
       nextAttempt: (push, afterMs) =>
-        push.attempts > 3 ? { kind: 'give-up' } : { kind: 'at', atMs: Date.now() + (afterMs ?? 10) },
+        push.attempts > 3
+          ? { kind: 'give-up', reason: 'attempts' }
+          : { kind: 'again', dueAtMs: Date.now() + (afterMs ?? 10) },
       onDeadToken: (push, sinceMs) => dead.push({ push, sinceMs }),
       onDelivered: () => undefined,
+      onGivenUp: () => undefined,
       clock,
       log: silentLog(),
       metrics,

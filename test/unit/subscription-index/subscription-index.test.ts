@@ -150,6 +150,24 @@ describe('the subscription index', () => {
     expect(entriesOf(index, account)).toHaveLength(1);
   });
 
+  it('lets rows read before a change not undo the change while it is loaded', () => {
+    const index = new SubscriptionIndex(1);
+    index.startLoad();
+    const renewed = signedAt(base, 1_700_000_050);
+    index.upsert(renewed);
+    index.load(base);
+    expect(entriesOf(index, account)).toEqual([encodeMonitorEntry(renewed)]);
+    const gone = device('gone');
+    index.remove(gone);
+    index.load(gone);
+    index.load(device('other'));
+    expect(index.size).toBe(2);
+    index.finishLoad();
+    index.remove(gone);
+    index.load(gone);
+    expect(index.size).toBe(3);
+  });
+
   it('uses the memory of removed subscriptions again', () => {
     const index = new SubscriptionIndex(1);
     for (let round = 0; round < 20; round += 1) {

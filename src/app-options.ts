@@ -1,0 +1,199 @@
+import type { DeadTokenGuardOptions } from './actors/dead-token-guard.js';
+import type { DeliveryOptions } from './actors/delivery.js';
+import type { NetworkOptions } from './actors/network.js';
+import type { NotifierActorOptions } from './actors/notifier.js';
+import { StartError } from './app-keys.js';
+import type { Config } from './config/types.js';
+import type { RandomBytes } from './crypto/sodium.js';
+import type { AdminServerOptions, PartHealth, Readiness } from './http/admin.js';
+import { defaultHttpServerOptions, type HttpServerOptions } from './http/server-options.js';
+import type { NotifierEntry, SkippedNotifier } from './notifiers/registry.js';
+import { defaultOutboxOptions } from './outbox/postgres-outbox.js';
+import { parseOxenmqAddress } from './oxenmq/address.js';
+import type { OxenmqOptions } from './oxenmq/options.js';
+import type { OxenmqAddress } from './oxenmq/port.js';
+import type { DuplicateFilterOptions } from './streams/duplicate-filter.js';
+import { defaultSubscriptionWriter } from './store/subscriptions.js';
+import type { BatchWriterOptions } from './store/batch-writer.js';
+
+/* The configuration, turned into what each part wants to be told. No decisions here, only names and units. */
+
+export function httpOptions({ http }: Config): HttpServerOptions {
+  const defaults = defaultHttpServerOptions;
+  return {
+    ...defaults,
+    host: http.host,
+    port: http.port,
+    trustProxy: typeof http.trustProxy === 'string' ? http.trustProxy.split(/\s*,\s*/) : http.trustProxy,
+    bodyMaxBytes: http.bodyLimitBytes,
+    onionBodyMaxBytes: http.onionBodyLimitBytes,
+    rateLimit: { ...defaults.rateLimit, requestsMax: http.rateLimitPerMinute, windowSeconds: 60 },
+    onionRateLimit: {
+      ...defaults.onionRateLimit,
+      requestsMax: http.onionRateLimitPerMinute,
+      windowSeconds: 60,
+    },
+    admission: {
+      ...defaults.admission,
+      requestsInProgressMax: http.maxRequestsInProgress,
+      eventLoopDelayMaxMs: http.maxEventLoopDelayMs,
+    },
+    retryAfterSeconds: http.retryAfterSeconds,
+    requestTimeoutMs: http.requestTimeoutMs,
+    keepAliveTimeoutMs: http.keepAliveTimeoutMs,
+  };
+}
+
+export function oxenmqOptions({ session }: Config): Partial<OxenmqOptions> {
+  return {
+    helloTimeoutMs: session.connectTimeoutSeconds * 1000,
+    tcpConnectTimeoutMs: session.connectTimeoutSeconds * 1000,
+    requestTimeoutMs: session.requestTimeoutSeconds * 1000,
+    probeIntervalMs: session.probeIntervalSeconds * 1000,
+    maxMessageBytes: session.maxMessageBytes,
+    receiveHighWaterMark: session.receiveQueueFrames,
+    maxSockets: session.maxSockets,
+  };
+}
+
+export function networkOptions({ session }: Config): NetworkOptions {
+  return {
+    maxPendingConnects: session.maxPendingConnects,
+    subscriptionCheckIntervalSeconds: session.subscriptionCheckIntervalSeconds,
+    nodePollIntervalSeconds: session.nodePollIntervalSeconds,
+    requestTimeoutSeconds: session.requestTimeoutSeconds,
+    connectTimeoutSeconds: session.connectTimeoutSeconds,
+    monitorBatchEntries: session.monitorBatchEntries,
+    renewMinSeconds: session.renewMinSeconds,
+    renewMaxSeconds: session.renewMaxSeconds,
+    newSubscriptionDelayMs: session.newSubscriptionDelayMs,
+    swarmGraceSeconds: session.swarmGraceSeconds,
+  };
+}
+
+export function subscriptionWriterOptions({ database }: Config): BatchWriterOptions {
+  return {
+    ...defaultSubscriptionWriter,
+    maxRows: database.writeBatchMaxRows,
+    maxQueued: database.writeQueueMaxRows,
+    maxInFlight: database.writeConcurrency,
+  };
+}
+
+export function notifierActorOptions(
+  { delivery, outbox }: Config,
+  maxInFlight: number | null,
+): NotifierActorOptions {
+  return {
+    credits: delivery.credits,
+    maxInFlight: maxInFlight ?? delivery.maxInFlight,
+    outboxBatch: outbox.batchRows,
+    outboxPollMs: outbox.pollIntervalMs,
+    breakerFailures: delivery.breakerFailures,
+    breakerProbeMs: delivery.breakerProbeSeconds * 1000,
+    maxPauseMs: delivery.retryMaxMs,
+  };
+}
+
+/** Entries that this version can start; the others, with what to tell the operator. */
+export function notifierEntries({ notifiers, delivery }: Config): {
+  entries: Record<string, NotifierEntry>;
+  unsupported: SkippedNotifier[];
+} {
+  const entries: Record<string, NotifierEntry> = {};
+  const unsupported: SkippedNotifier[] = [];
+  for (const [name, entry] of Object.entries(notifiers)) {
+    if (entry.type === 'huawei') {
+      unsupported.push({ service: name, reason: 'this version has no notifier of type huawei' });
+      continue;
+    }
+    if (entry.type === 'dummy') {
+      entries[name] = { type: 'dummy' };
+      continue;
+    }
+    const { name: _name, maxInFlight, ...rest } = entry;
+    entries[name] = {
+      ...rest,
+      maxInFlight: maxInFlight ?? delivery.maxInFlight,
+      maxResends: delivery.refusedResends,
+    };
+  }
+  return { entries, unsupported };
+}
+
+/** For what is still in the outbox's buffer at a stop. */
+export const FLUSH_TIMEOUT_MS = 10_000;
+
+export function databaseOptions({ database }: Config) {
+  const { dataDir, poolSize, statementTimeoutMs, connectTimeoutMs } = database;
+  return { url: database.url?.reveal() ?? null, dataDir, poolSize, statementTimeoutMs, connectTimeoutMs };
+}
+
+export function outboxOptions({ outbox }: Config) {
+  return {
+    ...defaultOutboxOptions,
+    maxBufferedEntries: outbox.bufferMaxEntries,
+    maxBufferedBytes: outbox.bufferMaxBytes,
+    maxRowsPerStatement: outbox.batchRows,
+    leaseMs: outbox.claimLeaseSeconds * 1000,
+  };
+}
+
+export function deadTokenGuardOptions({ delivery }: Config): DeadTokenGuardOptions {
+  return {
+    percent: delivery.deadTokenGuardPercent,
+    minimum: delivery.deadTokenGuardMinimum,
+    windowMs: delivery.deadTokenGuardWindowSeconds * 1000,
+  };
+}
+
+export function deliveryOptions(config: Config): DeliveryOptions {
+  const { retryBaseMs, retryMaxMs, maxAttempts } = config.delivery;
+  return {
+    actorOf: (service) => notifierActorOptions(config, config.notifiers[service]?.maxInFlight ?? null),
+    retries: { baseMs: retryBaseMs, maxMs: retryMaxMs, maxAttempts },
+  };
+}
+
+export function duplicateFilterOptions(
+  { session }: Config,
+  randomBytes: RandomBytes,
+): DuplicateFilterOptions {
+  return {
+    lifetimeMs: session.filterLifetimeSeconds * 1000,
+    maxEntries: session.filterMaxEntries,
+    seeds: [randomBytes(4).readInt32LE(0), randomBytes(4).readInt32LE(0)],
+  };
+}
+
+/** Null when the session side is off or has no oxend to ask. Throws `StartError` for an address that is none. */
+export function oxendAddress({ session }: Config): OxenmqAddress | null {
+  if (!session.enabled || session.oxend === null) return null;
+  const address = parseOxenmqAddress(session.oxend);
+  if (!address.ok) throw new StartError(`session.oxend: ${address.error}`);
+  return address.value;
+}
+
+export const adminOptions = ({ admin }: Config): AdminServerOptions => ({
+  host: admin.host,
+  port: admin.port,
+  token: admin.token?.reveal() ?? null,
+});
+
+export interface ReadinessInputs {
+  readonly isLoaded: boolean;
+  readonly database: { isReachable(): boolean };
+  readonly network: { readonly firstListIn: boolean };
+  readonly oxend: OxenmqAddress | null;
+}
+
+/** Ready as soon as subscriptions are served and, where there is an oxend, the first node list is in. */
+export function readiness({ isLoaded, database, network, oxend }: ReadinessInputs): Readiness {
+  const part = (ok: boolean, reason: string): PartHealth => ({ ok, reason: ok ? null : reason });
+  const parts = {
+    subscriptions: part(isLoaded, 'subscriptions are being loaded'),
+    database: part(database.isReachable(), 'the database does not answer'),
+    network: part(oxend === null || network.firstListIn, 'no node list from oxend yet'),
+  };
+  return { ready: Object.values(parts).every(({ ok }) => ok), parts };
+}
