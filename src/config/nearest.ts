@@ -17,21 +17,29 @@ export function editDistance(a: string, b: string): number {
 const lastPart = (key: string): string => key.slice(key.lastIndexOf('.') + 1);
 
 /**
- * The known key that is most likely meant. A key whose last part is right is preferred (`port` → `http.port`), then
- * the one with the fewest edits; case does not count.
+ * The known key that is most likely meant: the one with the fewest edits, where case does not count. A key without
+ * levels may also mean the last part of one (`port` → `http.port`), and a key whose last part is right is preferred
+ * (`htpp.port` → `http.port`).
  */
 export function nearestKey(key: string, known: readonly string[]): string | null {
   const wanted = key.slice(0, MAX_COMPARED_LENGTH).toLowerCase();
   let best: string | null = null;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of known) {
-    const lower = candidate.toLowerCase();
-    const sameLeaf = lastPart(lower) === lastPart(wanted) ? 0.5 : 1;
-    const distance = editDistance(wanted, lower) * sameLeaf;
+    const distance = keyDistance(wanted, candidate.toLowerCase());
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
   }
   return best;
+}
+
+function keyDistance(wanted: string, candidate: string): number {
+  const last = lastPart(candidate);
+  if (!wanted.includes('.')) {
+    const toLast = candidate.includes('.') ? editDistance(wanted, last) + 0.5 : Number.POSITIVE_INFINITY;
+    return Math.min(editDistance(wanted, candidate), toLast);
+  }
+  return editDistance(wanted, candidate) * (lastPart(wanted) === last ? 0.5 : 1);
 }

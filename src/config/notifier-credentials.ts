@@ -23,9 +23,10 @@ export type NotifierReadiness =
 export function notifierReadiness(entry: NotifierConfig): NotifierReadiness {
   switch (entry.type) {
     case 'apns':
-      return apnsCredentials(entry) === null
-        ? skipped(missingOf(entry, entry.keyFile === null ? ['certFile', 'keyFile'] : ['keyId', 'teamId']))
-        : { kind: 'ready' };
+      if (apnsCredentials(entry) !== null) return { kind: 'ready' };
+      return entry.keyFile === null
+        ? { kind: 'skipped', reason: 'no credentials: neither certFile nor keyFile is set' }
+        : skipped(missingOf(entry, ['keyId', 'teamId']));
     case 'firebase':
       return entry.serviceAccountFile === null ? skipped(['serviceAccountFile']) : { kind: 'ready' };
     case 'huawei': {

@@ -1,0 +1,186 @@
+import { X509Certificate } from 'node:crypto';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { isLoopback } from '../config/checks.js';
+import { notifierReadiness } from '../config/notifier-credentials.js';
+import { readSmallFile } from '../config/small-file.js';
+import type { ApnsNotifierConfig, Config, FirebaseNotifierConfig, NotifierConfig } from '../config/types.js';
+import { readKeyFile } from '../crypto/key-file.js';
+import { assertNever } from '../domain/assert-never.js';
+import type { Clock } from '../domain/clock.js';
+import { certificateExpiryMs, loadApnsCredentials } from '../notifiers/apns/credentials.js';
+import { parseOxenmqAddress } from '../oxenmq/address.js';
+
+/** `error`: the server would not start, or could not do its work. `warning`: it would, but somebody should look. */
+export interface Finding {
+  readonly severity: 'error' | 'warning';
+  readonly key: string;
+  readonly message: string;
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+const EXPIRY_WARNING_DAYS = 30;
+const PEM_MAX_BYTES = 1024 * 1024;
+
+const error = (key: string, message: string): Finding => ({ severity: 'error', key, message });
+const warning = (key: string, message: string): Finding => ({ severity: 'warning', key, message });
+
+/** Reads everything that a configuration names, with the code that the server itself uses. */
+export async function checkFiles(config: Config, clock: Clock): Promise<Finding[]> {
+  const findings = [
+    ...(await checkKeys(config)),
+    ...checkDatabase(config),
+    ...checkSession(config),
+    ...checkHttp(config),
+  ];
+  for (const entry of Object.values(config.notifiers)) findings.push(...(await checkNotifier(entry, clock)));
+  return findings;
+}
+
+async function checkKeys({ keys }: Config): Promise<Finding[]> {
+  const named = [
+    ['keys.server', keys.server] as const,
+    ...keys.onion.map((path) => ['keys.onion', path] as const),
+  ];
+  const findings: Finding[] = [];
+  for (const [key, path] of named) {
+    const read = await readKeyFile(path);
+    if (!read.ok && read.error.kind === 'missing') {
+      findings.push(warning(key, `${read.error.message}; the first start makes it`));
+    } else if (!read.ok) {
+      findings.push(error(key, read.error.message));
+    } else if ((statSync(path).mode & 0o077) !== 0) {
+      findings.push(warning(key, `${path} is open to others; chmod 600 it`));
+    }
+  }
+  return findings;
+}
+
+function* checkDatabase({ database }: Config): Iterable<Finding> {
+  if (database.url !== null) {
+    if (!URL.canParse(database.url.reveal())) {
+      yield error('database.url', 'is not postgresql://USER:PASSWORD@HOST:PORT/NAME');
+    }
+    return;
+  }
+  const problem = directoryProblem(database.dataDir);
+  if (problem !== null) yield error('database.dataDir', problem);
+}
+
+/** A directory that is there and can be written to, or that could be made. */
+function directoryProblem(path: string): string | null {
+  try {
+    if (existsSync(path)) {
+      if (!statSync(path).isDirectory()) return `${path} is not a directory`;
+      accessSync(path, constants.W_OK | constants.X_OK);
+      return null;
+    }
+  } catch {
+    return `${path} may not be written to by this user`;
+  }
+  const parent = dirname(path);
+  return parent === path ? `${path} does not exist` : directoryProblem(parent);
+}
+
+function* checkSession({ session }: Config): Iterable<Finding> {
+  if (!session.enabled) return;
+  if (session.oxend === null) {
+    yield warning(
+      'session.oxend',
+      'not set: there will be no swarm connections, so no pushes to Session clients',
+    );
+  } else {
+    const parsed = parseOxenmqAddress(session.oxend);
+    if (!parsed.ok) yield error('session.oxend', parsed.error);
+  }
+  const { listen } = session;
+  if (listen?.startsWith('ipc://') === true && !listen.startsWith('ipc://@')) {
+    const directory = dirname(listen.slice('ipc://'.length));
+    if (!existsSync(directory)) yield error('session.listen', `the directory ${directory} does not exist`);
+  }
+  const host = /^tcp:\/\/\[?(.*?)\]?:\d+$/.exec(listen ?? '')?.[1];
+  if (host !== undefined && !isLoopback(host)) {
+    yield warning(
+      'session.listen',
+      'every peer that reaches this listener may do everything; it is not a loopback address',
+    );
+  }
+}
+
+function* checkHttp({ http }: Config): Iterable<Finding> {
+  if (http.trustProxy === true && !isLoopback(http.host)) {
+    yield warning(
+      'http.trustProxy',
+      'anybody who reaches the port can choose the address that the rate limit sees',
+    );
+  }
+}
+
+async function checkNotifier(entry: NotifierConfig, clock: Clock): Promise<Finding[]> {
+  const prefix = `notifiers.${entry.name}`;
+  const readiness = notifierReadiness(entry);
+  const findings: Finding[] = [];
+  if (readiness.kind === 'skipped')
+    findings.push(warning(prefix, `will not be started: ${readiness.reason}`));
+  if ('caFile' in entry && entry.caFile !== null) findings.push(...checkCaFile(prefix, entry.caFile, clock));
+  if (readiness.kind === 'skipped') return findings;
+  switch (entry.type) {
+    case 'apns':
+      return [...findings, ...checkApns(prefix, entry, clock)];
+    case 'firebase':
+      return [...findings, ...(await checkFirebase(prefix, entry))];
+    case 'huawei':
+    case 'dummy':
+      return findings;
+    default:
+      return assertNever(entry);
+  }
+}
+
+function* checkApns(prefix: string, entry: ApnsNotifierConfig, clock: Clock): Iterable<Finding> {
+  const credentials = loadApnsCredentials(entry, clock);
+  if (!credentials.ok) {
+    yield error(prefix, credentials.error);
+    return;
+  }
+  const expiryMs = certificateExpiryMs(credentials.value);
+  const days = expiryMs === null ? Number.POSITIVE_INFINITY : Math.floor((expiryMs - clock.nowMs()) / DAY_MS);
+  if (days < EXPIRY_WARNING_DAYS)
+    yield warning(`${prefix}.certFile`, `the certificate expires in ${days} days`);
+}
+
+async function checkFirebase(prefix: string, entry: FirebaseNotifierConfig): Promise<Finding[]> {
+  // firebase-admin takes its time to load, and most runs need none of it.
+  const { loadServiceAccount } = await import('../notifiers/firebase/service-account.js');
+  const account = loadServiceAccount(entry.serviceAccountFile ?? '');
+  return account.ok ? [] : [error(prefix, account.error)];
+}
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+function* checkCaFile(prefix: string, path: string, clock: Clock): Iterable<Finding> {
+  const key = `${prefix}.caFile`;
+  const read = readSmallFile(path, PEM_MAX_BYTES);
+  if (!read.ok) {
+    yield error(key, `${path} ${read.error}`);
+    return;
+  }
+  const blocks = read.value.match(PEM_CERTIFICATE) ?? [];
+  if (blocks.length === 0) yield error(key, `${path} holds no certificate in PEM form`);
+  for (const block of blocks) {
+    const certificate = parseCertificate(block);
+    if (certificate === null) {
+      yield error(key, `${path} holds a certificate that cannot be parsed`);
+    } else if (Date.parse(certificate.validTo) <= clock.nowMs()) {
+      yield warning(key, `${path} holds a certificate that has expired (${certificate.validTo})`);
+    }
+  }
+}
+
+function parseCertificate(pem: string): X509Certificate | null {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return null;
+  }
+}
