@@ -44,16 +44,21 @@ export function createOxenmqClient(dependencies: OxenmqClientDependencies): Oxen
     turns: new Turns(options.messagesPerTurn, options.connectionsPerTurn),
   };
   const connections = new Set<Connection>();
+  const places = new Places(options.maxSockets);
   let closed = false;
 
   return {
     connect(address, handlers, limits = {}) {
-      const connection = new Connection(surroundings, handlers, (ended) => connections.delete(ended));
+      const connection = new Connection(surroundings, handlers, (ended) => {
+        if (connections.delete(ended)) places.giveBackSoon();
+      });
       if (closed) {
         connection.close();
-      } else {
+      } else if (places.take()) {
         connections.add(connection);
         connection.open(address, limits);
+      } else {
+        connection.refuse('too many connections');
       }
       return connection;
     },
@@ -65,4 +70,33 @@ export function createOxenmqClient(dependencies: OxenmqClientDependencies): Oxen
       await new Promise((resolve) => setImmediate(resolve));
     },
   };
+}
+
+/** The socket, and a pair that carries its events (spec oxenmq, 9.5). */
+const SOCKETS_PER_CONNECTION = 3;
+/** ZeroMQ frees a closed socket's place in a thread of its own, usually within milliseconds. */
+const REAPING_MS = 1_000;
+
+/**
+ * Keeps the number of sockets below ZeroMQ's limit. Running into the limit is not an error like others: when the last
+ * socket of a connection's three is the one too many, ZeroMQ's reaper thread waits for ever to report the end of the
+ * first two, and no socket of the context is ever freed again.
+ */
+class Places {
+  readonly #limit: number;
+  #taken = 0;
+
+  constructor(maxSockets: number) {
+    this.#limit = Math.max(1, Math.floor((0.9 * maxSockets) / SOCKETS_PER_CONNECTION));
+  }
+
+  take(): boolean {
+    if (this.#taken >= this.#limit) return false;
+    this.#taken += 1;
+    return true;
+  }
+
+  giveBackSoon(): void {
+    setTimeout(() => (this.#taken -= 1), REAPING_MS).unref();
+  }
 }

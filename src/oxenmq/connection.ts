@@ -101,9 +101,13 @@ export class Connection implements OxenmqConnection {
       this.#upDeadline.start(options.helloTimeoutMs, () => this.#end('no HELLO in time'));
       void this.#receive(socket);
     } catch (error) {
-      // Not from within `connect`: the caller does not hold the connection yet.
-      setImmediate(() => this.#end(`cannot be opened: ${errorCode(error)}`));
+      this.refuse(`cannot be opened: ${errorCode(error)}`);
     }
+  }
+
+  /** Instead of `open`, or when it fails. Not from within `connect`: the caller does not hold the connection yet. */
+  refuse(reason: string): void {
+    setImmediate(() => this.#end(reason));
   }
 
   request(

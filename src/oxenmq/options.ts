@@ -39,7 +39,7 @@ export interface OxenmqOptions {
   /** Messages per connection that wait to be sent or read. Large for reading: what does not fit, the remote drops. */
   readonly sendHighWaterMark: number;
   readonly receiveHighWaterMark: number;
-  /** ZeroMQ sockets in all; each connection needs three. At most 65,535. */
+  /** ZeroMQ sockets in all, at most 65,535. Each connection needs three; a tenth stays free. */
   readonly maxSockets: number;
   /** Threads that encrypt and move bytes; one is enough below about 100 MB/s. */
   readonly ioThreads: number;
