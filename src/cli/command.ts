@@ -1,5 +1,15 @@
-import type { ProcessEvents } from '../lifecycle/signals.js';
-import type { StartApp } from './serve.js';
+import type { Config } from '../config/types.js';
+import type { ProcessEvents, Stoppable } from '../lifecycle/signals.js';
+import type { Log } from '../telemetry/log.js';
+
+/** The running program, as src/app.ts starts it. */
+export interface App extends Stoppable {
+  /** `http://HOST:PORT`, as bound. */
+  readonly httpAddress: string;
+  readonly adminAddress: string;
+}
+
+export type StartApp = (config: Config, io: { readonly log: Log }) => Promise<App>;
 
 /** What a command sees of the process it runs in. */
 export interface World {

@@ -1,21 +1,11 @@
 import { ConfigurationError } from '../config/problem.js';
-import type { Config } from '../config/types.js';
 import { describeFailure } from '../lifecycle/describe-failure.js';
-import { runUntilStopped, type Stoppable } from '../lifecycle/signals.js';
-import { createLog, type Log } from '../telemetry/log.js';
+import { runUntilStopped } from '../lifecycle/signals.js';
+import { createLog } from '../telemetry/log.js';
 import { parseArguments } from './arguments.js';
-import { exitCodes, type Command, type World } from './command.js';
+import { exitCodes, type App, type Command, type World } from './command.js';
 import { operatorMessage } from './operator-message.js';
 import { CONFIG_HELP, configOptions, readConfig } from './read-config.js';
-
-/** The running program. */
-export interface App extends Stoppable {
-  /** `http://HOST:PORT`, as bound. */
-  readonly httpAddress: string;
-  readonly adminAddress: string;
-}
-
-export type StartApp = (config: Config, io: { readonly log: Log }) => Promise<App>;
 
 /** What closing may take beyond the drain: the outbox's last write, connections, the database. */
 const CLOSE_LIMIT_MS = 15_000;
