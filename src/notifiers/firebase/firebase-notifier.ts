@@ -81,8 +81,9 @@ class FirebaseNotifier implements Notifier {
   readonly capabilities: NotifierCapabilities;
   readonly #client: Http2Client;
   readonly #retryAfterMaxMs: number;
-  /** Pushes that wait for an access token; calling one ends its waiting. */
-  readonly #waiting = new Set<(outcome: Outcome) => void>();
+  /** Pushes that wait for an access token, by what ends their waiting. */
+  readonly #waiting = new Map<(outcome: Outcome) => void, AbortSignal>();
+  readonly #watchedSignals = new WeakSet<AbortSignal>();
 
   constructor(
     readonly service: ServiceName,
@@ -125,7 +126,7 @@ class FirebaseNotifier implements Notifier {
 
   async close(): Promise<void> {
     this.#client.close();
-    for (const settle of [...this.#waiting]) settle(outcomeOfFailure('closed'));
+    for (const settle of [...this.#waiting.keys()]) settle(outcomeOfFailure('closed'));
   }
 
   #attempt(push: Push, signal: AbortSignal, mayRenew: boolean, resolve: (outcome: Outcome) => void): void {
@@ -141,20 +142,25 @@ class FirebaseNotifier implements Notifier {
     proceed: (authorization: string) => void,
   ): void {
     if (signal.aborted) return resolve(ABORTED);
-    const leave = (): boolean => {
-      signal.removeEventListener('abort', onAbort);
-      return this.#waiting.delete(settle);
-    };
+    this.#watch(signal);
     const settle = (outcome: Outcome): void => {
-      if (leave()) resolve(outcome);
+      if (this.#waiting.delete(settle)) resolve(outcome);
     };
-    const onAbort = (): void => settle(ABORTED);
-    signal.addEventListener('abort', onAbort);
-    this.#waiting.add(settle);
+    this.#waiting.set(settle, signal);
     void this.tokens.obtain().then((token) => {
       if (!token.ok) settle(token.error);
-      else if (leave()) proceed(token.value);
+      else if (this.#waiting.delete(settle)) proceed(token.value);
     });
+  }
+
+  /** One listener per signal, however many pushes carry it. */
+  #watch(signal: AbortSignal): void {
+    if (this.#watchedSignals.has(signal)) return;
+    this.#watchedSignals.add(signal);
+    const onAbort = (): void => {
+      for (const [settle, waitingSignal] of [...this.#waiting]) if (waitingSignal === signal) settle(ABORTED);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
   }
 
   #request(
