@@ -11,6 +11,8 @@ export interface BatchWriterOptions {
   readonly maxQueued: number;
 }
 
+const MAX_ATTEMPTS = 3;
+
 interface Waiting<Item, Answer> {
   readonly item: Item;
   readonly key: string;
@@ -110,14 +112,15 @@ export class BatchWriter<Item, Answer> {
     }
   }
 
-  /** A deadlock with another process is nobody's fault: once more. */
+  /** A collision with another process (a deadlock, a serialization failure) is nobody's fault: again. */
   async #writeItems(items: readonly Item[]): Promise<readonly Answer[]> {
-    try {
-      return await this.write(items);
-    } catch (error) {
-      const collided = error instanceof StoreUnavailable && error.reason === 'busy' && error.code !== null;
-      if (!collided) throw error;
-      return this.write(items);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.write(items);
+      } catch (error) {
+        const collided = error instanceof StoreUnavailable && error.reason === 'busy' && error.code !== null;
+        if (!collided || attempt === MAX_ATTEMPTS) throw error;
+      }
     }
   }
 }

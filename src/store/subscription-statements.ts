@@ -28,15 +28,23 @@ export const upsertSubscriptions = statement(
    FROM input LEFT JOIN written USING (${keyColumns})`,
 );
 
-/** Answers the positions (from 1) of those that were there and not renewed at or after the given time. */
+/**
+ * Answers the positions (from 1) of those that were there and not renewed at or after the given time. The rows are
+ * locked in the order of the keys, as the upsert does, before any of them goes.
+ */
 export const removeSubscriptions = statement(
   'subscription_remove',
-  `DELETE FROM subscriptions AS stored
-   USING unnest($1::bytea[], $2::text[], $3::text[], $4::bigint[])
-     WITH ORDINALITY AS given(${keyColumns}, renewed_before_ms, position)
-   WHERE stored.account = given.account AND stored.service = given.service AND stored.svcid = given.svcid
-     AND stored.renewed_at_ms < given.renewed_before_ms
-   RETURNING position`,
+  `WITH locked AS (
+     SELECT stored.id, given.position
+     FROM subscriptions AS stored
+     JOIN unnest($1::bytea[], $2::text[], $3::text[], $4::bigint[])
+       WITH ORDINALITY AS given(${keyColumns}, renewed_before_ms, position) USING (${keyColumns})
+     WHERE stored.renewed_at_ms < given.renewed_before_ms
+     ORDER BY stored.account, stored.service, stored.svcid
+     FOR UPDATE OF stored
+   )
+   DELETE FROM subscriptions AS stored USING locked WHERE stored.id = locked.id
+   RETURNING locked.position`,
 );
 
 export const removeExpiredSubscriptions = statement(

@@ -44,7 +44,8 @@ export function describeWithPostgres(name: string, suite: (postgres: () => TestP
   describe(`${name} (PostgreSQL)`, async () => {
     const bin = await findPostgres();
     if (bin === null) {
-      if (process.env.CI === 'true') test('finds PostgreSQL', () => Promise.reject(new Error(HOW_TO_GET_POSTGRES)));
+      if (process.env.CI === 'true')
+        test('finds PostgreSQL', () => Promise.reject(new Error(HOW_TO_GET_POSTGRES)));
       else {
         console.log(`${name}: ${HOW_TO_GET_POSTGRES}`);
         test.skip(HOW_TO_GET_POSTGRES, () => {});

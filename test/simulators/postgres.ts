@@ -28,7 +28,10 @@ export interface TestPostgres {
 /** The directory with initdb and postgres of the newest version here, null when none is installed. */
 export async function findPostgres(): Promise<string | null> {
   const versions = await readdir('/usr/lib/postgresql').catch(() => []);
-  const newest = versions.map(Number).filter(Number.isFinite).sort((a, b) => b - a)[0];
+  const newest = versions
+    .map(Number)
+    .filter(Number.isFinite)
+    .sort((a, b) => b - a)[0];
   return newest === undefined ? null : `/usr/lib/postgresql/${newest}/bin`;
 }
 
@@ -86,7 +89,14 @@ export async function startPostgres(bin: string): Promise<TestPostgres> {
         );
         server = child;
         while (child.exitCode === null && child.signalCode === null) {
-          const ready = await run(join(bin, 'pg_isready'), ['-h', '127.0.0.1', '-p', String(port), '-t', '1']).then(
+          const ready = await run(join(bin, 'pg_isready'), [
+            '-h',
+            '127.0.0.1',
+            '-p',
+            String(port),
+            '-t',
+            '1',
+          ]).then(
             () => true,
             () => false,
           );
