@@ -117,7 +117,7 @@ export function createNetwork(deps: NetworkDeps, options: NetworkOptions): Netwo
     trouble.note('unreadable', (occurrences) =>
       log.error({ errcode, occurrences }, 'a storage node could not read a whole monitor request of ours'),
     );
-  const directory = new SwarmDirectory(
+  const directory: SwarmDirectory = new SwarmDirectory(
     {
       accounts,
       membership,
@@ -139,6 +139,7 @@ export function createNetwork(deps: NetworkDeps, options: NetworkOptions): Netwo
           onRefused: deps.onRefused,
           onUnreadable,
           pageAccounts: options.monitorBatchEntries,
+          mayResync: () => !directory.isMoving,
           requestTimeoutMs: options.requestTimeoutSeconds * 1000,
         }),
     },

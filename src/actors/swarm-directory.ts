@@ -127,6 +127,8 @@ export class SwarmDirectory {
         this.#announcesAll = false;
         this.#flushMoved(1);
         this.#removeGoneSwarms();
+        // Nodes that came up meanwhile have waited with their resync.
+        for (const actor of this.#actors.values()) actor.tell({ kind: 'wake' });
       },
     });
   }

@@ -23,7 +23,7 @@ export type SwarmMessage =
     }
   /** It is this swarm's turn to encode a large request. */
   | { readonly kind: 'turn' }
-  /** The pause of a node has ended. */
+  /** The pause of a node has ended, or accounts have stopped moving: look again what can be sent. */
   | { readonly kind: 'wake' };
 
 export interface SwarmActor {
@@ -48,7 +48,7 @@ export function spawnSwarmActor(deps: SwarmActorDeps): SwarmActor {
     apply(monitor, message, deps.clock.nowMs());
     const mayEncodeBulk = message.kind === 'turn';
     if (mayEncodeBulk) isTurnAsked = false;
-    if (message.kind === 'wake') wakeAtMs = Infinity;
+    if (message.kind === 'wake') forgetWake();
     const now = deps.clock.nowMs();
     for (const request of monitor.take(now, mayEncodeBulk)) void send(request);
     if (monitor.wantsTurn) askForTurn();
@@ -81,10 +81,15 @@ export function spawnSwarmActor(deps: SwarmActorDeps): SwarmActor {
     deps.turns.request(Math.min(deps.swarm.count, deps.pageAccounts), () => actor.tell({ kind: 'turn' }));
   }
 
+  function forgetWake(): void {
+    if (wakeTimer !== null) clearTimeout(wakeTimer);
+    wakeAtMs = Infinity;
+  }
+
   function scheduleWake(monitor: SwarmMonitor, nowMs: number): void {
     const next = monitor.nextWakeMs(nowMs);
     if (next === null || next >= wakeAtMs || actor.isStopped) return;
-    if (wakeTimer !== null) clearTimeout(wakeTimer);
+    forgetWake();
     wakeAtMs = next;
     wakeTimer = setTimeout(() => actor.tell({ kind: 'wake' }), Math.max(next - nowMs, 1));
   }
@@ -93,7 +98,7 @@ export function spawnSwarmActor(deps: SwarmActorDeps): SwarmActor {
     tell: (message) => actor.tell(message),
     stop: async () => {
       await actor.stop();
-      if (wakeTimer !== null) clearTimeout(wakeTimer);
+      forgetWake();
     },
   };
 }

@@ -150,6 +150,7 @@ export class NodeLink implements MonitorPeer, FrameSender {
   #handlersOf(attempt: number): OxenmqConnectionHandlers {
     const isCurrent = (): boolean => attempt === this.#attempt;
     return {
+      commands: [NOTIFY_MESSAGE],
       onUp: () => {
         if (isCurrent()) this.#up();
       },

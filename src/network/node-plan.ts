@@ -86,16 +86,21 @@ export class NodePlan {
     if (this.#bulk.length > MAX_BULK_BATCHES) this.#collapse();
   }
 
-  /** What to send next; null when there is nothing or the node is not ready. `memberCount` bounds a resync. */
-  next(nowMs: number, memberCount: number): Work | null {
+  /**
+   * What to send next; null when there is nothing or the node is not ready. `memberCount` bounds a resync; while
+   * accounts are moving (`mayResync` false) it waits, or those that arrive later would be sent twice.
+   */
+  next(nowMs: number, memberCount: number, mayResync: boolean): Work | null {
     if (!this.isUp || this.inFlight !== null || nowMs < this.pausedUntilMs) return null;
     if (this.#urgent.length > 1) this.#urgent = [merged(this.#urgent)];
     const [urgent] = this.#urgent;
     if (urgent !== undefined) return { kind: 'urgent', batch: urgent };
     const [bulk] = this.#bulk;
     if (bulk !== undefined) return { kind: 'bulk', batch: bulk };
-    this.#resyncHigh = Math.min(this.#resyncHigh, memberCount);
-    return this.#resyncHigh > 0 ? { kind: 'resync', high: this.#resyncHigh } : null;
+    if (!mayResync || this.#resyncHigh === 0) return null;
+    const high = Math.min(this.#resyncHigh, memberCount);
+    if (high === 0) this.#resyncHigh = 0;
+    return high > 0 ? { kind: 'resync', high } : null;
   }
 
   /** The work that `next` returned goes out as `encoded`. An empty request is not sent: it has succeeded already. */

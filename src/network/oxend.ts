@@ -103,6 +103,7 @@ export class Oxend {
     this.#after('connect', this.options.connectTimeoutSeconds * 1000, () => this.#lost('connect-timeout'));
     try {
       const connection = this.deps.client.connect(this.deps.address, {
+        commands: ['notify.block'],
         onUp: guarded(() => this.#cameUp()),
         onDown: guarded((reason: string) => this.#wentDown(reason)),
         onClosed: guarded((reason: string) => this.#lost(reason)),

@@ -12,7 +12,10 @@ export class SwarmMembers {
   /** The first `count` are members, in no order. */
   slots = new Int32Array(16);
   count = 0;
-  /** Changes whenever a member left, so that another one may have taken its position. Joining only appends. */
+  /**
+   * Changes whenever the members at some positions are to be told differently: one left and another took its
+   * position, or is not renewed any more. Joining only appends.
+   */
   layout = 0;
 
   constructor(
@@ -113,6 +116,8 @@ export class SwarmMembership {
   /** Not again until the account changes. */
   stopRenewal(slot: AccountSlot): void {
     this.#dueAtSeconds[slot] = NEVER;
+    const swarm = this.swarmAt(this.swarmIndexOf(slot));
+    if (swarm !== null) swarm.layout += 1;
   }
 
   /** Brings the renewal forward; never revives or delays one. */

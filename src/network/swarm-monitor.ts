@@ -35,6 +35,8 @@ export interface SwarmMonitorDeps {
   readonly onUnreadable: (errcode: number) => void;
   /** Accounts per aligned page of a resync, so that nodes resyncing at different times share requests. */
   readonly pageAccounts: number;
+  /** False while accounts move between swarms; `take` is to be called when they have. */
+  readonly mayResync: () => boolean;
 }
 
 const RETRY_EARLY_SECONDS = 600;
@@ -112,9 +114,10 @@ export class SwarmMonitor {
     const requests: MonitorRequest[] = [];
     let mayEncode = mayEncodeBulk;
     this.#wantsTurn = false;
+    const mayResync = this.deps.mayResync();
     for (const plan of this.#plans.values()) {
       for (;;) {
-        const work = plan.next(nowMs, this.deps.swarm.count);
+        const work = plan.next(nowMs, this.deps.swarm.count, mayResync);
         if (work === null) break;
         let encoded = this.deps.encodedBatches.get(this.#keyOf(work), nowMs);
         if (encoded === null) {
