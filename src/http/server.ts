@@ -114,10 +114,13 @@ export async function createHttpServer(
     },
     inProgress: () => admission.inProgress,
     async close(timeoutMs = 5_000) {
+      // Node ends idle connections once, at the start; those that become idle by an answer would stay to their limit.
+      const sweep = setInterval(() => server.server.closeIdleConnections(), 50);
       const cut = setTimeout(() => server.server.closeAllConnections(), timeoutMs);
       try {
         await server.close();
       } finally {
+        clearInterval(sweep);
         clearTimeout(cut);
         admission.close();
       }

@@ -1,0 +1,102 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeByteField } from '../../src/codec/byte-field.js';
+import { SessionAccount, SessionDevice } from '../simulators/session-client.js';
+import { createTestService, VECTOR_NOW_SECONDS } from '../unit/http/harness.js';
+
+const device = new SessionDevice('ios', undefined, undefined, 'test');
+const valid = device.subscription(SessionAccount.user(), VECTOR_NOW_SECONDS);
+
+/** A valid request with some fields replaced by anything, or gone. */
+const damaged = fc
+  .dictionary(fc.constantFrom(...Object.keys(valid), 'subaccount', 'subaccount_sig'), fc.jsonValue())
+  .chain((changes) =>
+    fc
+      .subarray(Object.keys(valid))
+      .map((gone) =>
+        Object.fromEntries(Object.entries({ ...valid, ...changes }).filter(([name]) => !gone.includes(name))),
+      ),
+  );
+
+function expectAnswer(answer: unknown): void {
+  const fields = Object.keys(answer as object);
+  expect([...fields].sort()).toEqual(fields);
+  if ('error' in (answer as object)) {
+    expect(answer).toEqual({ error: expect.any(Number) as number, message: expect.any(String) as string });
+    expect(JSON.stringify(answer)).not.toContain('internal error');
+  } else {
+    expect(answer).toMatchObject({ success: true });
+  }
+}
+
+describe('requests', () => {
+  it('of arbitrary bytes are answered and never throw', async () => {
+    const { service } = createTestService();
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (bytes) => {
+        expectAnswer(await service.handle('subscribe', Buffer.from(bytes)));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('of arbitrary JSON are answered in kind: objects by objects, arrays by arrays', async () => {
+    const { service } = createTestService();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.jsonValue(),
+        fc.constantFrom('subscribe' as const, 'unsubscribe' as const),
+        async (value, kind) => {
+          const answer = await service.handle(kind, Buffer.from(JSON.stringify(value)));
+          expect(Array.isArray(answer)).toBe(Array.isArray(value));
+          if (Array.isArray(value)) expect(answer).toHaveLength(value.length);
+          for (const element of [answer].flat()) expectAnswer(element);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('with damaged fields are refused or taken, never an internal error', async () => {
+    const { service } = createTestService();
+    await fc.assert(
+      fc.asyncProperty(damaged, async (request) => {
+        expectAnswer(await service.handle('subscribe', Buffer.from(JSON.stringify(request))));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('byte fields', () => {
+  const field = fc
+    .constantFrom(32, 33, 36, 64)
+    .chain((count) =>
+      fc.uint8Array({ minLength: count, maxLength: count }).map((bytes) => Buffer.from(bytes)),
+    );
+
+  it('come back from hex of either case and from base64 with any padding', () => {
+    fc.assert(
+      fc.property(field, fc.nat({ max: 5 }), (bytes, padding) => {
+        const hex = bytes.toString('hex');
+        const base64 = bytes.toString('base64').replaceAll('=', '');
+        for (const text of [hex, hex.toUpperCase(), base64 + '='.repeat(padding)]) {
+          expect(decodeByteField(text, bytes.length)).toEqual(bytes);
+        }
+      }),
+    );
+  });
+
+  it('are of the wanted size or nothing', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'grapheme', maxLength: 140 }),
+        fc.constantFrom(32, 33, 36, 64),
+        (text, count) => {
+          const decoded = decodeByteField(text, count);
+          expect(decoded === null || decoded.length === count).toBe(true);
+        },
+      ),
+    );
+  });
+});
