@@ -214,12 +214,12 @@ describe('the links to storage nodes', () => {
 
   it('survive a client that cannot open any more sockets', () => {
     const { client, links } = setUp();
-    vi.spyOn(client, 'connect').mockImplementation(() => {
+    const connect = vi.spyOn(client, 'connect').mockImplementation(() => {
       throw new Error('EMFILE');
     });
     links.update(nodesOf(some(3)));
     expect(links.pendingCount).toBe(0);
-    vi.mocked(client.connect).mockRestore();
+    connect.mockRestore();
     vi.advanceTimersByTime(10_001);
     expect(client.connections).toHaveLength(3);
   });
