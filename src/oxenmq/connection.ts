@@ -307,7 +307,7 @@ export class Connection implements OxenmqConnection {
   #probe(): void {
     this.#heard = false;
     this.#send([HI]);
-    this.#nextProbe.start(this.surroundings.options.helloTimeoutMs, () => this.#judgeProbe());
+    this.#nextProbe.start(this.surroundings.options.probeTimeoutMs, () => this.#judgeProbe());
   }
 
   #judgeProbe(): void {

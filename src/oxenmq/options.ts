@@ -5,12 +5,14 @@ export interface OxenmqOptions {
    * one key with it (spec oxenmq, 1.2): the older one goes mute. `ephemeral`: a new identity with every connect.
    */
   readonly routingId: 'static' | 'ephemeral';
-  /** From `connect` to HELLO, from a reconnect's handshake to HELLO, and from a probe to its answer. Milliseconds. */
+  /** From `connect` to HELLO, and from a reconnect's handshake to HELLO. Milliseconds. */
   readonly helloTimeoutMs: number;
   /** From a request to its reply. Milliseconds. */
   readonly requestTimeoutMs: number;
   /** Between two HI probes on a link that is up; varied by a tenth so that links do not probe in step. Milliseconds. */
   readonly probeIntervalMs: number;
+  /** From a probe to any sign of life; then the next probe follows at once. Milliseconds. */
+  readonly probeTimeoutMs: number;
   /** Probes in a row without any sign of life that end a connection. */
   readonly maxMissedProbes: number;
   /** How long a broken link may try to come up again before the connection ends. Milliseconds. */
@@ -54,6 +56,7 @@ export const defaultOxenmqOptions: OxenmqOptions = {
   helloTimeoutMs: 10_000,
   requestTimeoutMs: 15_000,
   probeIntervalMs: 60_000,
+  probeTimeoutMs: 10_000,
   maxMissedProbes: 2,
   maxDownMs: 60_000,
   deadSocketGraceMs: 1_000,

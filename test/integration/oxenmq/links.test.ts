@@ -60,7 +60,7 @@ describe('a link', () => {
 
   it('ends when the remote comes back without greeting', async () => {
     const listener = await testListener();
-    const { up } = testClient({ helloTimeoutMs: 150, reconnectIntervalMs: 20 });
+    const { up } = testClient({ helloTimeoutMs: 1_000, reconnectIntervalMs: 20 });
     const { events } = await up(listener.address);
     listener.answersHi = false;
     await listener.restart();
@@ -152,7 +152,7 @@ describe('a link', () => {
 
   it('is probed with HI, and ends when nothing comes back', async () => {
     const listener = await testListener();
-    const { up } = testClient({ probeIntervalMs: 30, helloTimeoutMs: 60 });
+    const { up } = testClient({ probeIntervalMs: 30, probeTimeoutMs: 150 });
     const { events } = await up(listener.address);
     await eventually(() => listener.count('HI') >= 4);
     expect(events).toEqual(['up']);
@@ -163,7 +163,7 @@ describe('a link', () => {
 
   it('counts any message as a sign of life', async () => {
     const listener = await testListener();
-    const { up } = testClient({ probeIntervalMs: 20, helloTimeoutMs: 100 });
+    const { up } = testClient({ probeIntervalMs: 20, probeTimeoutMs: 150 });
     const { events } = await up(listener.address);
     listener.answersHi = false;
     const talk = setInterval(() => listener.send(onlyRoute(listener), ['notify.message', '']), 10);
@@ -176,7 +176,9 @@ describe('a link', () => {
   it('notices that another client took its routing id', async () => {
     const listener = await testListener();
     const keyPair = randomKeyPair();
-    const older = await testClient({ probeIntervalMs: 30, helloTimeoutMs: 60 }, keyPair).up(listener.address);
+    const older = await testClient({ probeIntervalMs: 30, probeTimeoutMs: 150 }, keyPair).up(
+      listener.address,
+    );
     await testClient({}, keyPair).up(listener.address);
     await eventually(() => older.events.length === 2);
     expect(older.events).toEqual(['up', 'closed: probes unanswered']);
@@ -215,7 +217,7 @@ describe('a link', () => {
       requests: { 'test.echo': (_route, parts, reply) => reply(...parts) },
     });
     const silent = await tcpServer();
-    const { up, link } = testClient({ maxStrikes: 2, reconnectIntervalMs: 10, helloTimeoutMs: 100 });
+    const { up, link } = testClient({ maxStrikes: 2, reconnectIntervalMs: 10, helloTimeoutMs: 1_000 });
     const survivor = await up(good.address);
     const victims = [
       link(silent.address),
