@@ -111,7 +111,7 @@ class ActorCell<Message, State> implements Actor<Message> {
     this.name = definition.name;
     this.#state = definition.initial;
     const run = async (_state: null, message: Message): Promise<null> => this.#handle(message);
-    this.#ref = spawn<null, Message, Ref<never>>(root, run, definition.name, {
+    this.#ref = spawn(root, run, definition.name, {
       initialState: null,
       onCrash: (_message, _error, ctx) => ctx.resume,
     });
