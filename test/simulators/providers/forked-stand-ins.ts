@@ -1,6 +1,11 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { createAuthority, createServiceAccount, createTokenKey } from '../certificates.js';
-import type { StandInCommand, StandInCounts, StandInMessage, StandInProcessOptions } from './stand-in-process.js';
+import type {
+  StandInCommand,
+  StandInCounts,
+  StandInMessage,
+  StandInProcessOptions,
+} from './stand-in-process.js';
 
 /** The stand-ins of Apple and Google in a process of their own, and the files that a notifier needs to reach them. */
 export interface ForkedStandIns {
@@ -67,7 +72,8 @@ function nextMessage<Kind extends StandInMessage['kind']>(
   kind: Kind,
 ): Promise<Extract<StandInMessage, { kind: Kind }>> {
   return new Promise((resolve, reject) => {
-    const onExit = (code: number | null): void => reject(new Error(`the stand-ins ended with ${String(code)}`));
+    const onExit = (code: number | null): void =>
+      reject(new Error(`the stand-ins ended with ${String(code)}`));
     const onMessage = (message: unknown): void => {
       if ((message as StandInMessage).kind !== kind) return;
       child.off('exit', onExit);

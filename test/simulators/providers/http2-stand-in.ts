@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { TestCertificate } from '../certificates.js';
 import { ScriptedAnswers, type ScriptedAnswer } from './scripted-answers.js';
 
@@ -179,8 +180,7 @@ function perform(stream: ServerHttp2Stream, answer: ScriptedAnswer): void {
 }
 
 function isAuthorised(stream: ServerHttp2Stream): boolean {
-  const socket = stream.session?.socket;
-  return socket !== undefined && 'authorized' in socket && socket.authorized === true;
+  return (stream.session?.socket as TLSSocket | undefined)?.authorized === true;
 }
 
 function ignore(): void {}
