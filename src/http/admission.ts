@@ -9,7 +9,10 @@ export type AdmissionLevel = 'open' | 'busy' | 'full';
 export interface AdmissionOptions {
   /** Client requests that are being answered at once; twice as many is `full`. */
   readonly requestsInProgressMax: number;
-  /** Mean delay of the event loop over the last sample; twice as much is `full`. Milliseconds. */
+  /**
+   * Mean delay of the event loop, over both of the last two samples: one long stop that is over is no reason to turn
+   * anybody away. Twice as much is `full`. Milliseconds.
+   */
   readonly eventLoopDelayMaxMs: number;
   readonly sampleIntervalMs: number;
   /** Bytes of request bodies held at once, over all requests. */
@@ -25,6 +28,7 @@ const METER_RESOLUTION_MS = 20;
 export class Admission {
   #inProgress = 0;
   #bodyBytes = 0;
+  #lastDelayMs = 0;
   #delayMs = 0;
   readonly #timer: NodeJS.Timeout;
 
@@ -32,7 +36,11 @@ export class Admission {
     private readonly options: AdmissionOptions,
     meter: LoopDelayMeter = eventLoopMeter(),
   ) {
-    this.#timer = setInterval(() => (this.#delayMs = meter()), options.sampleIntervalMs);
+    this.#timer = setInterval(() => {
+      const delayMs = meter();
+      this.#delayMs = Math.min(delayMs, this.#lastDelayMs);
+      this.#lastDelayMs = delayMs;
+    }, options.sampleIntervalMs);
     this.#timer.unref();
   }
 

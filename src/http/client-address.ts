@@ -29,15 +29,47 @@ export function clientAddressKey(address: string): string {
   return `${prefix.join(':')}::/64`;
 }
 
-/** Addresses and networks (`10.0.0.0/8`, `::1`) that no limit holds for; throws at a text that is neither. */
-export function createAddressList(entries: readonly string[]): (address: string) => boolean {
+export interface ClientAddress {
+  /** See `clientAddressKey`. */
+  readonly key: string;
+  /** On the list of those without limits. */
+  readonly isExempt: boolean;
+}
+
+const CACHED_ADDRESSES_MAX = 4_096;
+
+/**
+ * What the rate limits ask about an address. The answers are kept for a while: the few nodes and proxies that most
+ * requests come from are seen again and again. `exempt`: addresses and networks (`10.0.0.0/8`, `::1`); throws at a
+ * text that is neither.
+ */
+export function createAddressClassifier(exempt: readonly string[]): (address: string) => ClientAddress {
+  const isExempt = createAddressList(exempt);
+  const seen = new Map<string, ClientAddress>();
+  return (address) => {
+    const known = seen.get(address);
+    if (known !== undefined) return known;
+    const answer = { key: clientAddressKey(address), isExempt: isExempt(address) };
+    if (isIP(address) !== 0) {
+      if (seen.size >= CACHED_ADDRESSES_MAX) seen.clear();
+      seen.set(address, answer);
+    }
+    return answer;
+  };
+}
+
+function createAddressList(entries: readonly string[]): (address: string) => boolean {
   const list = new BlockList();
   for (const entry of entries) {
-    const [network = '', bits] = entry.split('/');
-    const family = isIPv4(network) ? 'ipv4' : 'ipv6';
-    if (family === 'ipv6' && !isIPv6(network)) throw new RangeError(`not an address or network: ${entry}`);
-    if (bits === undefined) list.addAddress(network, family);
-    else list.addSubnet(network, Number(bits), family);
+    const [network = '', bits, ...rest] = entry.split('/');
+    const family = isIP(network);
+    const prefixBits = bits === undefined ? null : /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity;
+    if (family === 0 || rest.length > 0 || (prefixBits ?? 0) > (family === 4 ? 32 : 128)) {
+      throw new RangeError(`not an address or network: ${entry}`);
+    }
+    const type = family === 4 ? 'ipv4' : 'ipv6';
+    if (prefixBits === null) list.addAddress(network, type);
+    else list.addSubnet(network, prefixBits, type);
   }
   if (entries.length === 0) return () => false;
   return (address) => {

@@ -53,12 +53,13 @@ export async function serveOnion(
   if (received.kind === 'no-room') return shed();
   if (received.kind !== 'bytes') return refuse();
 
+  const isBusy = admission.level() !== 'open';
   admission.begin();
   try {
     const frame = parseOnionFrame(received.body);
     const exchange = frame === null ? null : context.opener.open(frame, salt);
     if (exchange === null) return refuse();
-    const inner = await serveInner(context, exchange.plaintext);
+    const inner = await serveInner(context, exchange.plaintext, isBusy);
     return {
       status: 200,
       headers: { 'content-type': 'application/octet-stream' },
@@ -72,14 +73,14 @@ export async function serveOnion(
   }
 }
 
-async function serveInner(context: OnionContext, text: Buffer): Promise<EndpointReply> {
+async function serveInner(context: OnionContext, text: Buffer, isBusy: boolean): Promise<EndpointReply> {
   const { metrics } = context;
   const request = parseOnionV4Request(text);
   if (request === null) {
     metrics.onionRequests.of('bad-request').add();
     return badRequest;
   }
-  if (context.admission.level() !== 'open') {
+  if (isBusy) {
     metrics.onionRequests.of('busy').add();
     return comeBackLater(503, BUSY_MESSAGE, context.retryAfterSeconds);
   }

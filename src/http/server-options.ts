@@ -57,7 +57,7 @@ export const defaultHttpServerOptions: HttpServerOptions = {
     requestsInProgressMax: 5_000,
     eventLoopDelayMaxMs: 1_000,
     sampleIntervalMs: 1_000,
-    bodyBytesMax: 256 * 1024 * 1024,
+    bodyBytesMax: 128 * 1024 * 1024,
   },
   retryAfterSeconds: 5,
   connectionsMax: 20_000,

@@ -8,7 +8,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
 import { Admission, type LoopDelayMeter } from './admission.js';
 import { boundAddress, type BoundAddress } from './bound-address.js';
-import { clientAddressKey, createAddressList } from './client-address.js';
+import { createAddressClassifier, type ClientAddress } from './client-address.js';
 import {
   comeBackLater,
   internalError,
@@ -93,9 +93,9 @@ export async function createHttpServer(
       info: { title: 'Waggle', description: 'Push notifications for private messengers', version: '2' },
     },
   });
-  const isExempt = createAddressList(options.rateLimitExempt);
-  const limit = rateLimitConfig(options.rateLimit, isExempt);
-  const onionLimit = rateLimitConfig(options.onionRateLimit, isExempt);
+  const classify = createAddressClassifier(options.rateLimitExempt);
+  const limit = rateLimitConfig(options.rateLimit, classify);
+  const onionLimit = rateLimitConfig(options.onionRateLimit, classify);
   for (const endpoint of endpoints.values()) {
     const route = endpoint.path === '/subscribe' ? subscribeRoute : unsubscribeRoute;
     route(server, serve, endpoint, limit);
@@ -174,14 +174,14 @@ const noHeaders = {
 
 function rateLimitConfig(
   limits: RateLimitOptions,
-  isExempt: (address: string) => boolean,
+  classify: (address: string) => ClientAddress,
 ): RateLimitConfig & { readonly cache: number } {
   return {
     max: limits.requestsMax,
     timeWindow: limits.windowSeconds * 1_000,
     cache: limits.addressesMax,
-    keyGenerator: (request) => clientAddressKey(addressOf(request)),
-    allowList: (request) => isExempt(addressOf(request)),
+    keyGenerator: (request) => classify(addressOf(request)).key,
+    allowList: (request) => classify(addressOf(request)).isExempt,
     errorResponseBuilder: (_request, context) => new RateLimited(Math.max(1, Math.ceil(context.ttl / 1_000))),
   };
 }

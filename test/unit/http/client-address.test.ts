@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clientAddressKey, createAddressList } from '../../../src/http/client-address.js';
+import { clientAddressKey, createAddressClassifier } from '../../../src/http/client-address.js';
 
 describe('the key of a client address', () => {
   it.each([
@@ -20,29 +20,32 @@ describe('the key of a client address', () => {
   });
 });
 
-describe('a list of addresses', () => {
-  it('holds addresses and networks of both families, also mapped', () => {
-    const isListed = createAddressList(['127.0.0.0/8', '::1', '2001:db8::/32']);
-    expect(['127.3.4.5', '::ffff:127.0.0.1', '::1', '2001:db8:5::1'].map(isListed)).toEqual([
-      true,
-      true,
-      true,
-      true,
-    ]);
-    expect(['128.0.0.1', '::2', '2001:db9::1', '', 'nonsense'].map(isListed)).toEqual([
-      false,
-      false,
-      false,
-      false,
-      false,
-    ]);
+describe('addresses without limits', () => {
+  it('are those of the list and its networks, of both families, also mapped', () => {
+    const classify = createAddressClassifier(['127.0.0.0/8', '::1', '2001:db8::/32']);
+    for (const address of ['127.3.4.5', '::ffff:127.0.0.1', '::1', '2001:db8:5::1']) {
+      expect(classify(address).isExempt).toBe(true);
+      expect(classify(address)).toBe(classify(address));
+    }
+    for (const address of ['128.0.0.1', '::2', '2001:db9::1', '', 'nonsense']) {
+      expect(classify(address).isExempt).toBe(false);
+    }
   });
 
-  it('may be empty', () => {
-    expect(createAddressList([])('127.0.0.1')).toBe(false);
+  it('may be none', () => {
+    expect(createAddressClassifier([])('127.0.0.1')).toEqual({ key: '127.0.0.1', isExempt: false });
   });
 
-  it('refuses what is no address', () => {
-    expect(() => createAddressList(['localhost'])).toThrow(RangeError);
+  it.each([
+    'localhost',
+    '10.0.0.0/33',
+    '10.0.0.0/x',
+    '10.0.0.0/8/8',
+    '::/129',
+    '10.0.0.0/-1',
+    '10.0.0.0/',
+    '',
+  ])('cannot be listed as %s', (entry) => {
+    expect(() => createAddressClassifier([entry])).toThrow(RangeError);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { defaultSubscriptionLimits } from '../../../src/http/subscription-service.js';
+import { createLog } from '../../../src/telemetry/log.js';
 import { SessionAccount, SessionDevice } from '../../simulators/session-client.js';
 import { createTestService, tokenValidator, VECTOR_NOW_SECONDS } from './harness.js';
 
@@ -111,6 +112,20 @@ describe('a subscribe', () => {
     const answer = await service.handle('subscribe', json(device.subscription(SessionAccount.user(), now)));
     expect(answer).toEqual(internal);
     expect(calls).toBe(1);
+  });
+
+  it('that fails is logged without a word about whom it was for', async () => {
+    const lines: string[] = [];
+    const account = SessionAccount.user();
+    const { service } = createTestService({
+      log: createLog({ level: 'trace' }, { write: (line) => void lines.push(line) }),
+      subscribe: () =>
+        Promise.reject(Object.assign(new Error(`row (${account.hex}, ${device.token})`), { code: '23505' })),
+    });
+    await service.handle('subscribe', json(device.subscription(account, now)));
+    expect(lines.join('')).toContain('23505');
+    expect(lines.join('')).not.toContain(account.hex);
+    expect(lines.join('')).not.toContain(device.token);
   });
 
   it('gets error 5 when a notifier throws', async () => {
