@@ -107,11 +107,14 @@ export function createNetwork(deps: NetworkDeps, options: NetworkOptions): Netwo
   const { accounts, clock, random, log, metrics } = deps;
   const trouble = new SampledLog(clock);
   const membership = new SwarmMembership();
-  const encoder = new BatchEncoder(accounts, membership, options.monitorBatchEntries);
+  const encoder = new BatchEncoder(accounts, membership, options.monitorBatchEntries, metrics);
   const encodedBatches = new EncodedBatches(ENCODED_MAX_BYTES, ENCODED_MAX_AGE_MS);
   const turns = new EncodeTurns(options.monitorBatchEntries);
   let map = SwarmMap.empty;
-  const authority = new FrameAuthority(membership, accounts, clock, options.swarmGraceSeconds * 1000, map);
+  // Links wait and graces run by a clock that nobody sets back.
+  const monotonic: Clock = { nowMs: () => performance.now() };
+  const graceMs = options.swarmGraceSeconds * 1000;
+  const authority = new FrameAuthority(membership, accounts, monotonic, graceMs, map);
 
   const onUnreadable = (errcode: number): void =>
     trouble.note('unreadable', (occurrences) =>
@@ -149,7 +152,7 @@ export function createNetwork(deps: NetworkDeps, options: NetworkOptions): Netwo
   const links = new NodeLinks(
     {
       client: deps.client,
-      clock,
+      clock: monotonic,
       random,
       log,
       metrics,

@@ -135,7 +135,10 @@ export class SwarmDirectory {
 
   #visit(slot: AccountSlot): void {
     const { accounts, membership, metrics } = this.deps;
-    if (!accounts.isLive(slot)) return;
+    if (!accounts.isLive(slot)) {
+      membership.remove(slot);
+      return;
+    }
     const before = membership.swarmIndexOf(slot);
     if (before < 0 && !this.#isLoaded) return;
     const swarm = this.#swarmFor(slot);

@@ -45,16 +45,23 @@ export function spawnSwarmActor(deps: SwarmActorDeps): SwarmActor {
   let wakeAtMs = Infinity;
 
   const handle = (monitor: SwarmMonitor, message: SwarmMessage): SwarmMonitor => {
-    apply(monitor, message, deps.clock.nowMs());
-    const mayEncodeBulk = message.kind === 'turn';
-    if (mayEncodeBulk) isTurnAsked = false;
+    if (message.kind === 'turn') isTurnAsked = false;
     if (message.kind === 'wake') forgetWake();
+    try {
+      apply(monitor, message, deps.clock.nowMs());
+    } finally {
+      // Also after a fault, or the swarm would stand still until the next message.
+      sendWhatIsDue(monitor, message.kind === 'turn');
+    }
+    return monitor;
+  };
+
+  function sendWhatIsDue(monitor: SwarmMonitor, mayEncodeBulk: boolean): void {
     const now = deps.clock.nowMs();
     for (const request of monitor.take(now, mayEncodeBulk)) void send(request);
     if (monitor.wantsTurn) askForTurn();
     scheduleWake(monitor, now);
-    return monitor;
-  };
+  }
 
   const actor: Actor<SwarmMessage> = deps.system.spawn<SwarmMessage, SwarmMonitor>({
     name: deps.swarm.name,

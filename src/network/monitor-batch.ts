@@ -1,4 +1,5 @@
 import type { AccountSlot, MonitorEntrySink, MonitoredAccounts } from '../subscription-index/port.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import type { SwarmMembers, SwarmMembership } from './swarm-membership.js';
 
 /** Some accounts of one swarm that are to be registered. Immutable; shared by the queues of several nodes. */
@@ -55,6 +56,7 @@ export class BatchEncoder {
     private readonly accounts: MonitoredAccounts,
     private readonly membership: SwarmMembership,
     private readonly maxEntries: number,
+    private readonly metrics: Metrics,
   ) {}
 
   /**
@@ -73,7 +75,7 @@ export class BatchEncoder {
     for (const slot of slots) {
       if (this.membership.isMonitoredBy(slot, swarm) && this.accounts.isLive(slot)) {
         const before = this.#length;
-        const added = this.accounts.appendMonitorEntries(slot, nowSeconds, this.#sink);
+        const added = this.#appendAccount(slot, nowSeconds);
         const isFull = entries + added > this.maxEntries || this.#length > MAX_REQUEST_BYTES;
         if (isFull && entries > 0) {
           this.#length = before;
@@ -97,6 +99,18 @@ export class BatchEncoder {
       stamps: Uint32Array.from(taken, (slot) => this.membership.stampOf(slot)),
       consumed,
     };
+  }
+
+  #appendAccount(slot: AccountSlot, nowSeconds: number): number {
+    const before = this.#length;
+    try {
+      return this.accounts.appendMonitorEntries(slot, nowSeconds, this.#sink);
+    } catch {
+      // A fault of ours about one account must not keep its whole swarm unregistered.
+      this.metrics.stageFailures.of('monitor-entry').add();
+      this.#length = before;
+      return 0;
+    }
   }
 
   #append(bytes: Buffer): void {

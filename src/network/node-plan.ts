@@ -34,6 +34,8 @@ const MAX_BULK_BATCHES = 64;
 const MAX_URGENT_ACCOUNTS = 4000;
 const PAUSE_STEPS_SECONDS = [10, 30, 60, 120];
 const MAX_ISOLATIONS = 64;
+/** A pause that seems longer comes from a clock that was put back. */
+const MAX_PAUSE_MS = 900_000;
 
 /**
  * What one storage node has still to be told.
@@ -91,7 +93,9 @@ export class NodePlan {
    * accounts are moving (`mayResync` false) it waits, or those that arrive later would be sent twice.
    */
   next(nowMs: number, memberCount: number, mayResync: boolean): Work | null {
-    if (!this.isUp || this.inFlight !== null || nowMs < this.pausedUntilMs) return null;
+    if (!this.isUp || this.inFlight !== null) return null;
+    const pauseMs = this.pausedUntilMs - nowMs;
+    if (pauseMs > 0 && pauseMs <= MAX_PAUSE_MS) return null;
     if (this.#urgent.length > 1) this.#urgent = [merged(this.#urgent)];
     const [urgent] = this.#urgent;
     if (urgent !== undefined) return { kind: 'urgent', batch: urgent };

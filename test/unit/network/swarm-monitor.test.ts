@@ -39,7 +39,7 @@ beforeEach(() => {
   monitor = new SwarmMonitor({
     swarm,
     membership,
-    encoder: new BatchEncoder(accounts, membership, MAX_ENTRIES),
+    encoder: new BatchEncoder(accounts, membership, MAX_ENTRIES, metrics),
     encodedBatches: encoded,
     metrics,
     random: () => 0,
@@ -267,6 +267,28 @@ describe('the plan of a swarm', () => {
     expect(sizes).toEqual([3, 3, 3, 3]);
   });
 
+  it('leaves out an account whose entries cannot be made', () => {
+    addAccounts(...range(3));
+    const append = accounts.appendMonitorEntries.bind(accounts);
+    accounts.appendMonitorEntries = (slot, nowSeconds, sink) => {
+      const added = append(slot, nowSeconds, sink);
+      if (slot === 1) throw new Error('corrupt');
+      return added;
+    };
+    monitor.nodeUp(a);
+    expect(sorted(drain().get('a'))).toEqual([0, 2]);
+    expect(metrics.stageFailures.of('monitor-entry').value).toBe(1);
+  });
+
+  it('does not wait for hours when the clock is put back', () => {
+    addAccounts(1);
+    monitor.nodeUp(a);
+    const [request] = takeAll();
+    if (request !== undefined) monitor.replied(request, fail({ kind: 'timeout' }), nowMs);
+    nowMs -= 3_600_000;
+    expect(drain().get('a')).toEqual([1]);
+  });
+
   it('repeats the whole of a split batch when its first part failed', () => {
     addAccounts(...range(6));
     monitor.nodeUp(a);
@@ -393,7 +415,7 @@ describe('refusals', () => {
 describe('encoded requests', () => {
   it('are bounded in bytes and age', () => {
     const cache = new EncodedBatches(100, 1000);
-    const batch = new BatchEncoder(accounts, membership, 1).encode(swarm, Int32Array.of(), 0);
+    const batch = new BatchEncoder(accounts, membership, 1, metrics).encode(swarm, Int32Array.of(), 0);
     const big = { ...batch, bytes: Buffer.alloc(60) };
     cache.put('x', big, 0);
     cache.put('y', big, 0);
