@@ -93,17 +93,16 @@ function* checkSession({ session }: Config): Iterable<Finding> {
     const parsed = parseOxenmqAddress(session.oxend);
     if (!parsed.ok) yield error('session.oxend', parsed.error);
   }
-  const { listen } = session;
-  if (listen?.startsWith('ipc://') === true && !listen.startsWith('ipc://@')) {
-    const directory = dirname(listen.slice('ipc://'.length));
-    if (!existsSync(directory)) yield error('session.listen', `the directory ${directory} does not exist`);
-  }
-  const host = /^tcp:\/\/\[?(.*?)\]?:\d+$/.exec(listen ?? '')?.[1];
-  if (host !== undefined && !isLoopback(host)) {
-    yield warning(
-      'session.listen',
-      'every peer that reaches this listener may do everything; it is not a loopback address',
-    );
+  yield* checkListeners(session);
+}
+
+/** Options that later versions serve are taken and said to be of no effect, rather than refused or passed over. */
+function* checkListeners(session: Config['session']): Iterable<Finding> {
+  if (session.listen !== null) yield warning('session.listen', 'this version has no OxenMQ listener yet');
+  if (session.listenCurve !== null)
+    yield warning('session.listenCurve', 'this version has no OxenMQ listener yet');
+  if (session.notifiersExpected.length > 0) {
+    yield warning('session.notifiersExpected', 'this version has no external notifiers yet');
   }
 }
 

@@ -15,12 +15,12 @@ export const sessionSection: OptionsOf<Config['session']> = {
     values: OXENMQ_SCHEMES,
   }),
   listen: address({
-    doc: 'Plain OxenMQ listener for external notifiers and local tools, such as ipc:///run/waggle/hive.sock. Every peer has the level admin: never open it to a network.',
+    doc: 'Plain OxenMQ listener for external notifiers and local tools, such as ipc:///run/waggle/hive.sock. Every peer has the level admin: never open it to a network. Not served by this version.',
     default: null,
     values: LISTEN_SCHEMES,
   }),
   listenCurve: address({
-    doc: 'OxenMQ CURVE listener, such as tcp://0.0.0.0:22030.',
+    doc: 'OxenMQ CURVE listener, such as tcp://0.0.0.0:22030. Not served by this version.',
     default: null,
     values: LISTEN_SCHEMES,
   }),
@@ -101,13 +101,6 @@ export const sessionSection: OptionsOf<Config['session']> = {
     default: 2,
     min: 1,
     max: 100,
-  }),
-  linkRecoverySeconds: wholeNumber({
-    doc: 'A broken link may take this long to come up again by itself; then a new one is made.',
-    unit: 's',
-    default: 30,
-    min: 1,
-    max: HOUR_SECONDS,
   }),
   heartbeatIntervalSeconds: wholeNumber({
     doc: 'How often the transport asks whether the peer is there.',

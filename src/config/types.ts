@@ -88,7 +88,6 @@ export interface SessionConfig {
   readonly connectTimeoutSeconds: number;
   readonly probeIntervalSeconds: number;
   readonly maxMissedProbes: number;
-  readonly linkRecoverySeconds: number;
   readonly heartbeatIntervalSeconds: number;
   readonly heartbeatTimeoutSeconds: number;
   readonly monitorBatchEntries: number;

@@ -80,7 +80,6 @@ async function runOnce<Running extends Stoppable>(
   await ending.asked;
   try {
     await running.stop();
-    log.info('stopped');
   } catch (error) {
     log.error({ failure: describeFailure(error) }, 'stopping failed');
     return 1;
