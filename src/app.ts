@@ -203,7 +203,7 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
   );
 
   // The doors: operators first, so that they see the rest come up.
-  const loading = { isDone: false };
+  const loading = { isDone: false, seconds: 0 };
   const service = createSubscriptionService({
     clock,
     notifier: (name) => notifiers.get(name as ServiceName),
@@ -217,7 +217,14 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
     log,
     limits: defaultSubscriptionLimits,
   });
-  registerGauges(metrics, { index, network: () => network.status(), actors: delivery.actors, outbox, clock });
+  registerGauges(metrics, {
+    index,
+    network: () => network.status(),
+    actors: delivery.actors,
+    outbox,
+    clock,
+    loadSeconds: () => loading.seconds,
+  });
   const admin = createAdminServer(options.adminOptions(config), {
     metrics,
     stats: () => statistics.snapshot(),
@@ -241,6 +248,7 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
   log.info({ address: httpAddress }, `http listening on ${httpAddress}`);
 
   // What was there before us.
+  const loadStartedAtMs = clock.nowMs();
   const load = store.load(
     (page) => page.forEach((subscription) => index.load(subscription)),
     config.database.loadPageRows,
@@ -248,6 +256,7 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
   await load;
   index.finishLoad();
   network.loaded();
+  loading.seconds = (clock.nowMs() - loadStartedAtMs) / 1000;
   loading.isDone = true;
   log.info({ subscriptions: index.size, accounts: index.accountCount, adminAddress }, 'ready');
 

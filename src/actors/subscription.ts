@@ -88,7 +88,6 @@ export function createSubscriptionActors(
 
   const subscribe = async (subscription: Subscription): Promise<SubscribeResult> => {
     const result = await store.upsert(subscription, clock.nowMs());
-    metrics.subscriptionChanges.of(result).add();
     // 'stale': the database keeps a newer signature, and so does the index.
     if (result !== 'stale') {
       const { slot, monitorChanged } = index.upsert(subscription);
@@ -105,7 +104,6 @@ export function createSubscriptionActors(
       case 'unsubscribe':
         try {
           const removed = await store.remove(message.key);
-          if (removed) metrics.subscriptionChanges.of('removed').add();
           removeFromIndex(message.key);
           message.resolve(removed);
         } catch (error) {

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Metrics } from './metrics.js';
 
 export interface GaugeSources {
@@ -29,12 +30,14 @@ export interface GaugeSources {
   >;
   readonly outbox: { stats(): Promise<ReadonlyMap<string, { readonly waiting: number }>> };
   readonly clock: { nowMs(): number };
+  /** How long the first load of the index took; 0 while it is under way. */
+  readonly loadSeconds: () => number;
 }
 
 /** Everything that is read rather than counted, under its Prometheus name. */
 export function registerGauges(
   metrics: Metrics,
-  { index, network, actors, outbox, clock }: GaugeSources,
+  { index, network, actors, outbox, clock, loadSeconds }: GaugeSources,
 ): void {
   const ofActors = (
     read: (status: ReturnType<NonNullable<ReturnType<typeof actors.get>>['status']>) => number,
@@ -47,6 +50,7 @@ export function registerGauges(
   );
   metrics.gauge('waggle_accounts', 'accounts with a subscription', () => index.accountCount);
   metrics.gauge('waggle_index_bytes', 'memory of subscription records', () => index.reservedBytes);
+  metrics.gauge('waggle_index_load_seconds', 'the first load of the index', loadSeconds);
   metrics.gauge('waggle_swarms', 'swarms of the last node list', () => network().swarms);
   metrics.gauge('waggle_nodes', 'usable storage nodes', () => network().nodes);
   metrics.gauge('waggle_links_up', 'storage node links that are up', () => network().linksUp);
@@ -84,4 +88,12 @@ export function registerGauges(
   metrics.asyncLabelledGauge('waggle_outbox_waiting', 'pushes waiting in the outbox', 'notifier', async () =>
     [...(await outbox.stats())].map(([service, { waiting }]) => [service, waiting] as const),
   );
+
+  const loopDelay = monitorEventLoopDelay({ resolution: 10 });
+  loopDelay.enable();
+  metrics.gauge('waggle_event_loop_longest_stall_seconds', 'since the last time this was read', () => {
+    const longest = loopDelay.max / 1e9;
+    loopDelay.reset();
+    return longest;
+  });
 }

@@ -43,6 +43,8 @@ export class Http2StandIn<Recorded> {
   /** Requests that were refused because they are not as the provider wants them: a fault of ours. */
   readonly refusals: ScriptedAnswer[] = [];
   accepted = 0;
+  /** Sees every accepted push, recorded or not. */
+  onAccepted: ((push: Recorded) => void) | null = null;
   requests = 0;
   connections = 0;
   maxStreamsSeen = 0;
@@ -139,6 +141,7 @@ export class Http2StandIn<Recorded> {
     const scripted = this.answers.take(judgement.token);
     if (scripted !== null) return perform(stream, scripted);
     this.accepted += 1;
+    this.onAccepted?.(judgement.push);
     if (this.options.record ?? true) this.pushes.push(judgement.push);
     const success = this.judge.success(headers);
     if (success.body === '') stream.respond({ ':status': 200, ...success.headers }, { endStream: true });
