@@ -7,6 +7,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { SampledLog } from '../telemetry/sampled-log.js';
 import { createDealer } from './dealer.js';
+import { HiProbe } from './hi-probe.js';
 import { OpenRequests, type Answer } from './open-requests.js';
 import { DEFAULT_COMMANDS, type OxenmqOptions } from './options.js';
 import type {
@@ -65,14 +66,10 @@ export class Connection implements OxenmqConnection {
   readonly #upDeadline = new PatientTimer();
   /** From a disconnect to ZeroMQ's retry. */
   readonly #deadSocket = new PatientTimer();
-  /** To the next probe, or to its answer. */
-  readonly #nextProbe = new PatientTimer();
+  readonly #probe: HiProbe;
   /** By the monotonic clock. */
   #upSinceMs = 0;
   #strikes = 0;
-  #missedProbes = 0;
-  /** Anything at all came since the last probe. */
-  #heard = false;
 
   constructor(
     private readonly surroundings: ConnectionSurroundings,
@@ -82,6 +79,12 @@ export class Connection implements OxenmqConnection {
     const { options } = surroundings;
     this.#requests = new OpenRequests(surroundings.randomBytes, options.maxOpenRequests);
     this.#commands = new CommandTable(handlers.commands ?? DEFAULT_COMMANDS);
+    this.#probe = new HiProbe(
+      options,
+      surroundings.random,
+      () => this.#send([HI]),
+      () => this.#end('probes unanswered'),
+    );
     this.#unknownReplies = new RateLimit(surroundings.clock, options.maxUnknownCommandReplies, 1000);
   }
 
@@ -127,7 +130,7 @@ export class Connection implements OxenmqConnection {
     this.#state = 'closed';
     this.#upDeadline.clear();
     this.#deadSocket.clear();
-    this.#nextProbe.clear();
+    this.#probe.stop();
     this.#socket?.close();
     this.#socket = null;
     this.forget(this);
@@ -187,7 +190,7 @@ export class Connection implements OxenmqConnection {
   #onDisconnect(): void {
     const was = this.#state;
     this.#state = 'connecting';
-    this.#nextProbe.clear();
+    this.#probe.stop();
     // What was under way is lost: ZeroMQ drops the queue of a broken link, and the remote's answer has no way here.
     this.#requests.failAll({ kind: 'unavailable' });
     const { options } = this.surroundings;
@@ -238,7 +241,7 @@ export class Connection implements OxenmqConnection {
   }
 
   #handle(parts: Buffer[]): void {
-    this.#heard = true;
+    this.#probe.heard();
     try {
       const name = parts.shift();
       if (name === undefined) return;
@@ -291,30 +294,8 @@ export class Connection implements OxenmqConnection {
     this.#state = 'up';
     this.#upSinceMs = performance.now();
     this.#upDeadline.clear();
-    this.#missedProbes = 0;
-    this.#awaitNextProbe();
+    this.#probe.start();
     this.#guarded(() => this.handlers.onUp());
-  }
-
-  // ---- Probes ---------------------------------------------------------------------------------------------------
-
-  /** Heartbeats prove only that the remote's process lives; HI proves that the route works (spec 1.2, 1.3, 4.1). */
-  #awaitNextProbe(): void {
-    const { options, random } = this.surroundings;
-    this.#nextProbe.start(options.probeIntervalMs * (0.9 + 0.2 * random()), () => this.#probe());
-  }
-
-  #probe(): void {
-    this.#heard = false;
-    this.#send([HI]);
-    this.#nextProbe.start(this.surroundings.options.probeTimeoutMs, () => this.#judgeProbe());
-  }
-
-  #judgeProbe(): void {
-    this.#missedProbes = this.#heard ? 0 : this.#missedProbes + 1;
-    if (this.#heard) this.#awaitNextProbe();
-    else if (this.#missedProbes >= this.surroundings.options.maxMissedProbes) this.#end('probes unanswered');
-    else this.#probe();
   }
 
   // ---- Sending --------------------------------------------------------------------------------------------------

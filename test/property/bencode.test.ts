@@ -111,6 +111,15 @@ describe('bencode', () => {
   });
 });
 
+function decodeOrFault(input: Buffer) {
+  try {
+    return decode(input, { mode: 'lenient' });
+  } catch (error) {
+    if (error instanceof BencodeError) return error.fault;
+    throw error;
+  }
+}
+
 describe('notify.message', () => {
   it('reads every well-formed frame, whatever unknown keys lie between', () => {
     fc.assert(
@@ -142,12 +151,13 @@ describe('notify.message', () => {
         const notice = decodeNotifyMessage(input);
         if (typeof notice === 'string') return;
         expect(notice.account).toHaveLength(33);
-        const dict = decode(input, { mode: 'lenient' });
-        expect(dict).toBeInstanceOf(BencodeDict);
-        if (dict instanceof BencodeDict) {
-          expect(dict.getBytes('@')).toEqual(notice.account);
-          expect(dict.getInteger('n')).toBe(notice.namespace);
-        }
+        const dict = decodeOrFault(input);
+        // The walker does not look at the values of keys that it skips.
+        if (dict === 'integer-out-of-range') return;
+        if (!(dict instanceof BencodeDict))
+          throw new Error(`the whole decoder reads something else: ${typeof dict}`);
+        expect(dict.getBytes('@')).toEqual(notice.account);
+        expect(dict.getInteger('n')).toBe(notice.namespace);
       }),
       { numRuns: 3_000 },
     );

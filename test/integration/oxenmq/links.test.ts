@@ -1,4 +1,4 @@
-import { createServer, type Socket } from 'node:net';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../simulators/eventually.js';
 import { randomKeyPair } from '../../simulators/storage-network/keys.js';
@@ -48,6 +48,23 @@ describe('a link', () => {
     expect((await connection.request('test.echo', [])).ok).toBe(true);
     // Nothing of the old link was kept and delivered late.
     expect(listener.count('test.never')).toBe(1);
+  });
+
+  it('delivers nothing late that was sent before it broke', async () => {
+    const listener = await testListener({
+      requests: { 'test.echo': (_route, parts, reply) => reply(...parts), 'test.never': () => {} },
+    });
+    const proxy = await proxyTo(listener.port);
+    const { connection, events } = await testClient({ reconnectIntervalMs: 20 }).up(proxy.endpoint);
+    proxy.swallow();
+    // More than fits into the buffers of the system: most of it waits in ZeroMQ's queue.
+    const lost = Array.from({ length: 50 }, () => connection.request('test.never', [Buffer.alloc(500_000)]));
+    proxy.cut();
+    for (const answer of lost) expect(await answer).toEqual({ ok: false, error: { kind: 'unavailable' } });
+    await eventually(() => connection.isUp);
+    expect((await connection.request('test.echo', [])).ok).toBe(true);
+    expect(listener.count('test.never')).toBe(0);
+    expect(events).toEqual(['up', 'down: disconnected', 'up']);
   });
 
   it('ends when the remote stays away', async () => {
@@ -108,9 +125,9 @@ describe('a link', () => {
 
   it('with the wrong server key ends after a few handshakes instead of four a second for ever', async () => {
     const listener = await testListener({ keyPair: randomKeyPair() });
-    const { connect, visits } = await countingProxy(listener.port);
+    const { endpoint, visits } = await proxyTo(listener.port);
     const { events } = testClient({ maxStrikes: 3, reconnectIntervalMs: 20 }).link({
-      endpoint: connect,
+      endpoint,
       serverKey: randomKeyPair().publicKey,
     });
     await eventually(() => events.length === 1);
@@ -230,15 +247,31 @@ describe('a link', () => {
   });
 });
 
-/** In front of a listener, to see how often it is visited. */
-async function countingProxy(port: number): Promise<{ connect: string; visits: () => number }> {
-  const { createConnection } = await import('node:net');
-  const server = await tcpServer((socket) => {
+/** In front of a listener: sees how often it is visited, can swallow what clients send, and cut every link. */
+async function proxyTo(port: number) {
+  const clients = new Set<Socket>();
+  let swallows = false;
+  const server = await tcpServer((client) => {
     const onward = createConnection(port, '127.0.0.1');
-    onward.on('error', () => socket.destroy());
-    onward.on('close', () => socket.destroy());
-    socket.on('close', () => onward.destroy());
-    socket.pipe(onward).pipe(socket);
+    clients.add(client);
+    client.on('data', (chunk) => {
+      if (!swallows) onward.write(chunk);
+    });
+    client.on('close', () => {
+      clients.delete(client);
+      onward.destroy();
+    });
+    onward.on('error', () => client.destroy());
+    onward.on('close', () => client.destroy());
+    onward.pipe(client);
   });
-  return { connect: server.address, visits: server.connections };
+  return {
+    endpoint: server.address,
+    visits: server.connections,
+    swallow: () => (swallows = true),
+    cut: () => {
+      swallows = false;
+      for (const client of clients) client.destroy();
+    },
+  };
 }
