@@ -227,6 +227,21 @@ describe('every documented answer', () => {
   });
 });
 
+describe('a token of another app', () => {
+  it('stops nobody else: while others are delivered it is that one push which is dropped', async () => {
+    const foreign = apnsToken();
+    apns.answers.forToken(foreign, { status: 400, body: { reason: 'DeviceTokenNotForTopic' } });
+    const notifier = start();
+    const reason = 'DeviceTokenNotForTopic';
+    expect(await notifier.send(pushFor(foreign), never)).toEqual({ kind: 'misconfigured', reason });
+    await notifier.send(pushFor(apnsToken()), never);
+    for (let count = 0; count < 20; count += 1) {
+      expect(await notifier.send(pushFor(foreign), never)).toEqual({ kind: 'dropped', reason });
+    }
+    expect(await notifier.send(pushFor(foreign), never)).toEqual({ kind: 'misconfigured', reason });
+  });
+});
+
 describe('answers that Apple does not document', () => {
   it.each([
     [400, { reason: 'SomethingNew' }, { kind: 'dropped', reason: 'http-400' }],

@@ -229,6 +229,31 @@ describe('every documented answer', () => {
   });
 });
 
+describe('what one client can provoke', () => {
+  it('stops nobody else: a token of another project, and a quota that may be of one device', async () => {
+    const foreign = fcmToken();
+    const flooded = fcmToken();
+    fcm.answers.forToken(foreign, fcmError(403, 'PERMISSION_DENIED', 'SENDER_ID_MISMATCH'));
+    fcm.answers.forToken(flooded, fcmError(429, 'RESOURCE_EXHAUSTED', 'QUOTA_EXCEEDED'));
+    const notifier = start();
+    expect(await notifier.send(pushFor(foreign), never)).toMatchObject({ kind: 'misconfigured' });
+    expect(await notifier.send(pushFor(flooded), never)).toMatchObject({ kind: 'retry', scope: 'notifier' });
+    await notifier.send(pushFor(fcmToken()), never);
+    expect(await notifier.send(pushFor(foreign), never)).toMatchObject({ kind: 'dropped' });
+    expect(await notifier.send(pushFor(flooded), never)).toMatchObject({ kind: 'retry', scope: 'push' });
+  });
+
+  it('a quota of the project holds up all, whatever was delivered before', async () => {
+    const token = fcmToken();
+    const violation = { subject: 'project:waggle-test', description: 'Message rate exceeded' };
+    const details = [{ '@type': 'type.googleapis.com/google.rpc.QuotaFailure', violations: [violation] }];
+    fcm.answers.forToken(token, fcmError(429, 'RESOURCE_EXHAUSTED', 'QUOTA_EXCEEDED', { details }));
+    const notifier = start();
+    await notifier.send(pushFor(fcmToken()), never);
+    expect(await notifier.send(pushFor(token), never)).toMatchObject({ kind: 'retry', scope: 'notifier' });
+  });
+});
+
 describe('answers that are not documented', () => {
   it.each([
     [fcmError(404, 'NOT_FOUND', null), { kind: 'misconfigured', reason: 'NOT_FOUND' }],

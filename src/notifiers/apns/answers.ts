@@ -11,11 +11,18 @@ export interface ApnsAnswer {
   readonly retryAfterMs: number | null;
 }
 
-type Rule = (answer: ApnsAnswer, reason: string) => Outcome;
+/** Asked where an answer may be the fault of one device or ours; see `DeliveryStreak`. */
+type IsOfDevice = () => boolean;
+
+type Rule = (answer: ApnsAnswer, reason: string, isOfDevice: IsOfDevice) => Outcome;
 
 const deadToken: Rule = (answer, reason) => ({ kind: 'dead-token', reason, sinceMs: answer.timestampMs });
 const dropped: Rule = (_answer, reason) => ({ kind: 'dropped', reason });
 const misconfigured: Rule = (_answer, reason) => ({ kind: 'misconfigured', reason });
+const foreignToken: Rule = (_answer, reason, isOfDevice) => ({
+  kind: isOfDevice() ? 'dropped' : 'misconfigured',
+  reason,
+});
 const retry =
   (
     cause: 'transport' | 'throttled' | 'server',
@@ -28,7 +35,7 @@ const retry =
  * Every reason that Apple documents ("Handling notification responses from APNs"), by status. Two words of warning:
  * `BadDeviceToken` is also what a sandbox token gets in production, so a wrong `sandbox` option makes every token look
  * dead (the mass-deletion guard stands behind this); `DeviceTokenNotForTopic` is what a wrong `topic` makes of every
- * token, so it deletes nothing — but a client can provoke it too, with a token of another app: one alone proves nothing.
+ * token, so it deletes nothing — and while others are delivered it is one client with a token of another app.
  */
 const documented: Readonly<Record<string, Rule>> = {
   '400 BadCollapseId': dropped,
@@ -37,7 +44,7 @@ const documented: Readonly<Record<string, Rule>> = {
   '400 BadMessageId': dropped,
   '400 BadPriority': dropped,
   '400 BadTopic': misconfigured,
-  '400 DeviceTokenNotForTopic': misconfigured,
+  '400 DeviceTokenNotForTopic': foreignToken,
   '400 DuplicateHeaders': dropped,
   '400 IdleTimeout': retry('transport', 'push'),
   '400 InvalidPushType': dropped,
@@ -68,13 +75,14 @@ const documented: Readonly<Record<string, Rule>> = {
 export const documentedApnsReasons: readonly string[] = Object.keys(documented);
 
 /** What an answer means for the push. Reasons that nobody documents are named by their status alone. */
-export function apnsOutcome(answer: ApnsAnswer): Outcome {
+export function apnsOutcome(answer: ApnsAnswer, isOfDevice: IsOfDevice): Outcome {
   if (answer.status === 200) return { kind: 'delivered' };
   if (answer.reason !== null) {
     const key = `${answer.status} ${answer.reason}`;
-    if (Object.hasOwn(documented, key)) return (documented[key] ?? dropped)(answer, answer.reason);
+    if (Object.hasOwn(documented, key))
+      return (documented[key] ?? dropped)(answer, answer.reason, isOfDevice);
   }
-  return undocumented(answer)(answer, `http-${answer.status}`);
+  return undocumented(answer)(answer, `http-${answer.status}`, isOfDevice);
 }
 
 function undocumented({ status, reason }: ApnsAnswer): Rule {

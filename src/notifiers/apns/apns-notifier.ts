@@ -9,6 +9,7 @@ import type { Push, PushContent } from '../../domain/push.js';
 import { fail, ok, type Result } from '../../domain/result.js';
 import { readOptionalFile } from '../credential-files.js';
 import { parseOptionalEndpoint, trustAnchors } from '../endpoint.js';
+import { DeliveryStreak } from '../delivery-streak.js';
 import { Http2Client, http2OptionsOf } from '../http2-client.js';
 import type { Http2Result } from '../http2-exchange.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
@@ -85,6 +86,8 @@ class ApnsNotifier implements Notifier {
   readonly capabilities: NotifierCapabilities;
   readonly #client: Http2Client;
   readonly #retryAfterMaxMs: number;
+  readonly #streak = new DeliveryStreak();
+  readonly #isOfDevice = (): boolean => this.#streak.refusalIsOfDevice();
   readonly #collapse: boolean;
 
   constructor(
@@ -136,7 +139,10 @@ class ApnsNotifier implements Notifier {
       signal,
     };
     this.#client.send(request, (result) => {
-      if (result.kind === 'answer' && result.status === 200) return resolve(DELIVERED);
+      if (result.kind === 'answer' && result.status === 200) {
+        this.#streak.delivered();
+        return resolve(DELIVERED);
+      }
       if (
         mayRenew &&
         authorization !== null &&
@@ -153,12 +159,8 @@ class ApnsNotifier implements Notifier {
     if (result.kind === 'failure') return outcomeOfFailure(result.reason);
     const { reason, timestampMs } = parseApnsBody(result.body);
     if (reason === 'Shutdown') this.#client.renewConnections();
-    return apnsOutcome({
-      status: result.status,
-      reason,
-      timestampMs,
-      retryAfterMs: parseRetryAfterMs(result.retryAfter, this.clock.nowMs(), this.#retryAfterMaxMs),
-    });
+    const retryAfterMs = parseRetryAfterMs(result.retryAfter, this.clock.nowMs(), this.#retryAfterMaxMs);
+    return apnsOutcome({ status: result.status, reason, timestampMs, retryAfterMs }, this.#isOfDevice);
   }
 
   #headers(push: Push, authorization: string | null): OutgoingHttpHeaders {

@@ -9,12 +9,15 @@ export interface FcmError {
   readonly errorCode: string | null;
   /** The answer says that the registration token is what is wrong. */
   readonly blamesToken: boolean;
-  /** A quota of this one device was exceeded. */
-  readonly deviceQuota: boolean;
+  /** Whose quota was exceeded; null when the answer does not say. */
+  readonly quotaOf: 'device' | 'project' | null;
   readonly retryAfterMs: number | null;
 }
 
-type Rule = (error: FcmError, reason: string) => Outcome;
+/** Asked where an answer may be the fault of one device or ours; see `DeliveryStreak`. */
+type IsOfDevice = () => boolean;
+
+type Rule = (error: FcmError, reason: string, isOfDevice: IsOfDevice) => Outcome;
 
 /** FCM asks for at least a minute when a quota is exceeded and no `Retry-After` says otherwise. */
 const QUOTA_WAIT_MS = 60_000;
@@ -23,26 +26,31 @@ const misconfigured: Rule = (_error, reason) => ({ kind: 'misconfigured', reason
 const server =
   (scope: 'push' | 'notifier'): Rule =>
   (error, reason) => ({ kind: 'retry', reason, cause: 'server', afterMs: error.retryAfterMs, scope });
-const throttled: Rule = (error, reason) => ({
+const foreignToken: Rule = (_error, reason, isOfDevice) => ({
+  kind: isOfDevice() ? 'dropped' : 'misconfigured',
+  reason,
+});
+const throttled: Rule = (error, reason, isOfDevice) => ({
   kind: 'retry',
   reason,
   cause: 'throttled',
   afterMs: error.retryAfterMs ?? QUOTA_WAIT_MS,
-  scope: error.deviceQuota ? 'push' : 'notifier',
+  scope: error.quotaOf === 'device' || (error.quotaOf === null && isOfDevice()) ? 'push' : 'notifier',
 });
 const invalidArgument: Rule = (error, reason) =>
   error.blamesToken ? { kind: 'dead-token', reason, sinceMs: null } : { kind: 'dropped', reason };
 
 /**
  * Every error code that Google documents ("ErrorCode", FCM REST reference). `SENDER_ID_MISMATCH` says that the token
- * belongs to another project: with the wrong key file that is every token, so it deletes nothing — but a client can
- * provoke it too, with a token of another app: one alone proves nothing.
+ * belongs to another project: with the wrong key file that is every token, so it deletes nothing — and while others are
+ * delivered it is one client with a token of another app. Likewise `QUOTA_EXCEEDED`: a device that is sent too much
+ * must not hold up the rest.
  */
 const documented: Readonly<Record<string, Rule>> = {
   UNSPECIFIED_ERROR: server('push'),
   INVALID_ARGUMENT: invalidArgument,
   UNREGISTERED: (_error, reason) => ({ kind: 'dead-token', reason, sinceMs: null }),
-  SENDER_ID_MISMATCH: misconfigured,
+  SENDER_ID_MISMATCH: foreignToken,
   QUOTA_EXCEEDED: throttled,
   UNAVAILABLE: server('notifier'),
   INTERNAL: server('push'),
@@ -64,15 +72,15 @@ const byStatus: Readonly<Record<string, Rule>> = {
 };
 
 /** What an answer other than 200 means for the push. */
-export function fcmOutcome(error: FcmError): Outcome {
+export function fcmOutcome(error: FcmError, isOfDevice: IsOfDevice): Outcome {
   const { errorCode, status, httpStatus } = error;
   if (errorCode !== null && Object.hasOwn(documented, errorCode)) {
-    return (documented[errorCode] ?? misconfigured)(error, errorCode);
+    return (documented[errorCode] ?? misconfigured)(error, errorCode, isOfDevice);
   }
   if (status !== null && Object.hasOwn(byStatus, status)) {
-    return (byStatus[status] ?? misconfigured)(error, status);
+    return (byStatus[status] ?? misconfigured)(error, status, isOfDevice);
   }
-  return undocumented(httpStatus)(error, `http-${httpStatus}`);
+  return undocumented(httpStatus)(error, `http-${httpStatus}`, isOfDevice);
 }
 
 function undocumented(httpStatus: number): Rule {
@@ -93,7 +101,7 @@ export function isAccessTokenRefusal(error: FcmError): boolean {
 export function parseFcmError(httpStatus: number, body: string, retryAfterMs: number | null): FcmError {
   const error = memberOf(parseJson(body), 'error');
   const details = memberOf(error, 'details');
-  const found = { errorCode: null as string | null, blamesToken: false, deviceQuota: false };
+  const found: Findings = { errorCode: null, blamesToken: false, quotaOf: null };
   for (const detail of Array.isArray(details) ? details.slice(0, 16) : []) readDetail(detail, found);
   const message = memberOf(error, 'message');
   // The usual answer to a made-up token names it in words only.
@@ -103,10 +111,13 @@ export function parseFcmError(httpStatus: number, body: string, retryAfterMs: nu
   return { httpStatus, status: typeof status === 'string' ? status : null, ...found, retryAfterMs };
 }
 
-function readDetail(
-  detail: unknown,
-  found: { errorCode: string | null; blamesToken: boolean; deviceQuota: boolean },
-): void {
+interface Findings {
+  errorCode: string | null;
+  blamesToken: boolean;
+  quotaOf: 'device' | 'project' | null;
+}
+
+function readDetail(detail: unknown, found: Findings): void {
   const type = memberOf(detail, '@type');
   if (typeof type !== 'string') return;
   if (type.endsWith('google.firebase.fcm.v1.FcmError')) {
@@ -117,11 +128,12 @@ function readDetail(
       (violation) => memberOf(violation, 'field') === 'message.token',
     );
   } else if (type.endsWith('google.rpc.QuotaFailure')) {
-    found.deviceQuota ||= listOf(detail, 'violations').some((violation) =>
+    const ofDevice = listOf(detail, 'violations').some((violation) =>
       /device|token/i.test(
         `${text(memberOf(violation, 'subject'))} ${text(memberOf(violation, 'description'))}`,
       ),
     );
+    found.quotaOf = ofDevice ? 'device' : 'project';
   }
 }
 

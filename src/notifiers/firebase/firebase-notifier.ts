@@ -10,6 +10,7 @@ import type { Push, PushContent } from '../../domain/push.js';
 import { fail, ok, type Result } from '../../domain/result.js';
 import { readOptionalFile } from '../credential-files.js';
 import { parseEndpoint, trustAnchors, type ProviderEndpoint } from '../endpoint.js';
+import { DeliveryStreak } from '../delivery-streak.js';
 import { Http2Client, http2OptionsOf } from '../http2-client.js';
 import type { Http2Result } from '../http2-exchange.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
@@ -81,6 +82,8 @@ class FirebaseNotifier implements Notifier {
   readonly capabilities: NotifierCapabilities;
   readonly #client: Http2Client;
   readonly #retryAfterMaxMs: number;
+  readonly #streak = new DeliveryStreak();
+  readonly #isOfDevice = (): boolean => this.#streak.refusalIsOfDevice();
   /** Pushes that wait for an access token, by what ends their waiting. */
   readonly #waiting = new Map<(outcome: Outcome) => void, AbortSignal>();
   readonly #watchedSignals = new WeakSet<AbortSignal>();
@@ -179,7 +182,10 @@ class FirebaseNotifier implements Notifier {
       ttlSeconds: Math.floor(leftMs / 1000),
     });
     this.#client.send({ headers: this.#headers(authorization), body, signal }, (result) => {
-      if (result.kind === 'answer' && result.status === 200) return resolve(DELIVERED);
+      if (result.kind === 'answer' && result.status === 200) {
+        this.#streak.delivered();
+        return resolve(DELIVERED);
+      }
       this.#onRefusal(result, push, signal, authorization, mayRenew, resolve);
     });
   }
@@ -198,7 +204,7 @@ class FirebaseNotifier implements Notifier {
     if (isAccessTokenRefusal(error) && mayRenew && this.tokens.discard(authorization)) {
       return this.#attempt(push, signal, false, resolve);
     }
-    resolve(fcmOutcome(error));
+    resolve(fcmOutcome(error, this.#isOfDevice));
   }
 
   #headers(authorization: string): OutgoingHttpHeaders {
