@@ -36,7 +36,7 @@ export const sessionSection: OptionsOf<Config['session']> = {
     max: 65_535,
   }),
   filterLifetimeSeconds: wholeNumber({
-    doc: 'How long a message is remembered, so that the copies from other nodes of the swarm are not pushed again.',
+    doc: 'A message is remembered for one to two of these, so that the copies from other nodes of the swarm are not pushed again.',
     unit: 's',
     default: 300,
     min: 10,
