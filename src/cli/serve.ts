@@ -8,7 +8,7 @@ import { operatorMessage } from './operator-message.js';
 import { CONFIG_HELP, configOptions, readConfig } from './read-config.js';
 
 /** What closing may take beyond the drain: the outbox's last write, connections, the database. */
-const CLOSE_LIMIT_MS = 15_000;
+const CLOSE_LIMIT_MS = 30_000;
 
 export const serve: Command = {
   name: 'serve',
