@@ -40,7 +40,14 @@ export class BenchServer {
     writeFileSync(join(directory, 'waggle.yaml'), stringify(sections));
     const child = spawn(
       process.execPath,
-      [...args, 'dist/main.js', 'serve', '--config', join(directory, 'waggle.yaml')],
+      [
+        ...args,
+        ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []),
+        'dist/main.js',
+        'serve',
+        '--config',
+        join(directory, 'waggle.yaml'),
+      ],
       {
         stdio: ['ignore', 'pipe', 'inherit'],
       },
