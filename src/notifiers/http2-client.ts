@@ -144,7 +144,7 @@ export class Http2Client implements SessionOwner {
       return;
     }
     this.connectionsReplaced += 1;
-    if (this.#waiting.size > 0) this.#ensureLink();
+    if (this.#waiting.size > 0 && !this.#ensureLink()) this.#failWaiting(failure ?? 'unreachable');
   }
 
   onGone(link: SessionLink): void {

@@ -568,6 +568,12 @@ describe('certificates', () => {
     expect(other.pushes[0]?.headers.authorization).toBeUndefined();
   });
 
+  it('may stand in one file with their key', async () => {
+    const client = authority.issueAppleClient();
+    const file = files.write('both.pem', client.keyPem + client.certPem);
+    expect(skipReason({ ...entry, keyId: null, teamId: null, certFile: file, keyFile: file })).toBeNull();
+  });
+
   it('that run out soon are told to the operator', async () => {
     const client = authority.issueAppleClient({ notAfter: new Date(Date.now() + 5 * 86_400_000 - 60_000) });
     const notifier = start({
