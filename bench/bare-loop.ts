@@ -33,7 +33,7 @@ async function main({ facts, devices }: BareSetup): Promise<void> {
     address: address.hostname,
     port: Number(address.port),
     ca: [facts.caPem],
-  } as unknown as ConstructorParameters<typeof apn.Provider>[0]);
+  });
   const byAccount = new Map(
     devices.map(({ account, token, encryptionKey }) => [
       account,

@@ -46,7 +46,7 @@ export async function benchLoad(databaseUrl: string, say: (line: string) => void
     await server.stop();
     world.stop();
   }
-  await pgp.end();
+  pgp.end();
 }
 
 /** What made the original stand still for a minute. */

@@ -6,41 +6,41 @@ import { StartError } from './app-keys.js';
 import type { Config } from './config/types.js';
 import type { RandomBytes } from './crypto/sodium.js';
 import type { AdminServerOptions, PartHealth, Readiness } from './http/admin.js';
-import { defaultHttpServerOptions, type HttpServerOptions } from './http/server-options.js';
+import type { HttpServerOptions } from './http/server-options.js';
 import type { NotifierEntry, SkippedNotifier } from './notifiers/registry.js';
 import { defaultOutboxOptions } from './outbox/postgres-outbox.js';
 import { parseOxenmqAddress } from './oxenmq/address.js';
 import type { OxenmqOptions } from './oxenmq/options.js';
 import type { OxenmqAddress } from './oxenmq/port.js';
 import type { DuplicateFilterOptions } from './streams/duplicate-filter.js';
-import { defaultSubscriptionWriter } from './store/subscriptions.js';
 import type { BatchWriterOptions } from './store/batch-writer.js';
 
 /* The configuration, turned into what each part wants to be told. No decisions here, only names and units. */
 
 export function httpOptions({ http }: Config): HttpServerOptions {
-  const defaults = defaultHttpServerOptions;
+  const rateLimit = { windowSeconds: 60, addressesMax: http.rateLimitMaxAddresses };
   return {
-    ...defaults,
     host: http.host,
     port: http.port,
     trustProxy: typeof http.trustProxy === 'string' ? http.trustProxy.split(/\s*,\s*/) : http.trustProxy,
     bodyMaxBytes: http.bodyLimitBytes,
     onionBodyMaxBytes: http.onionBodyLimitBytes,
-    rateLimit: { ...defaults.rateLimit, requestsMax: http.rateLimitPerMinute, windowSeconds: 60 },
-    onionRateLimit: {
-      ...defaults.onionRateLimit,
-      requestsMax: http.onionRateLimitPerMinute,
-      windowSeconds: 60,
-    },
+    transientFailureStatus: http.transientFailureStatus,
+    rateLimit: { ...rateLimit, requestsMax: http.rateLimitPerMinute },
+    onionRateLimit: { ...rateLimit, requestsMax: http.onionRateLimitPerMinute },
+    rateLimitExempt: http.rateLimitExempt,
     admission: {
-      ...defaults.admission,
       requestsInProgressMax: http.maxRequestsInProgress,
       eventLoopDelayMaxMs: http.maxEventLoopDelayMs,
+      sampleIntervalMs: 1000,
+      bodyBytesMax: http.maxBodyBytesInProgress,
     },
     retryAfterSeconds: http.retryAfterSeconds,
+    connectionsMax: http.maxConnections,
+    headersTimeoutMs: http.headersTimeoutMs,
     requestTimeoutMs: http.requestTimeoutMs,
     keepAliveTimeoutMs: http.keepAliveTimeoutMs,
+    connectionTimeoutMs: http.connectionTimeoutMs,
   };
 }
 
@@ -50,8 +50,14 @@ export function oxenmqOptions({ session }: Config): Partial<OxenmqOptions> {
     tcpConnectTimeoutMs: session.connectTimeoutSeconds * 1000,
     requestTimeoutMs: session.requestTimeoutSeconds * 1000,
     probeIntervalMs: session.probeIntervalSeconds * 1000,
+    maxMissedProbes: session.maxMissedProbes,
+    heartbeatIntervalMs: session.heartbeatIntervalSeconds * 1000,
+    heartbeatTimeoutMs: session.heartbeatTimeoutSeconds * 1000,
     maxMessageBytes: session.maxMessageBytes,
     receiveHighWaterMark: session.receiveQueueFrames,
+    sendHighWaterMark: session.sendQueueFrames,
+    maxOpenRequests: session.maxOpenRequests,
+    ioThreads: session.ioThreads,
     maxSockets: session.maxSockets,
   };
 }
@@ -73,25 +79,21 @@ export function networkOptions({ session }: Config): NetworkOptions {
 
 export function subscriptionWriterOptions({ database }: Config): BatchWriterOptions {
   return {
-    ...defaultSubscriptionWriter,
+    gatherMs: database.writeGatherMs,
     maxRows: database.writeBatchMaxRows,
     maxQueued: database.writeQueueMaxRows,
     maxInFlight: database.writeConcurrency,
   };
 }
 
-export function notifierActorOptions(
-  { delivery, outbox }: Config,
-  maxInFlight: number | null,
-): NotifierActorOptions {
+export function notifierActorOptions({ delivery, outbox }: Config): NotifierActorOptions {
   return {
     credits: delivery.credits,
-    maxInFlight: maxInFlight ?? delivery.maxInFlight,
     outboxBatch: outbox.batchRows,
     outboxPollMs: outbox.pollIntervalMs,
     breakerFailures: delivery.breakerFailures,
     breakerProbeMs: delivery.breakerProbeSeconds * 1000,
-    maxPauseMs: delivery.retryMaxMs,
+    maxPauseMs: delivery.maxPauseSeconds * 1000,
   };
 }
 
@@ -111,12 +113,9 @@ export function notifierEntries({ notifiers, delivery }: Config): {
       entries[name] = { type: 'dummy' };
       continue;
     }
-    const { name: _name, maxInFlight, ...rest } = entry;
-    entries[name] = {
-      ...rest,
-      maxInFlight: maxInFlight ?? delivery.maxInFlight,
-      maxResends: delivery.refusedResends,
-    };
+    const { name: _name, ...rest } = entry;
+    const retryAfterMaxMs = delivery.maxPauseSeconds * 1000;
+    entries[name] = { ...rest, maxResends: delivery.refusedResends, retryAfterMaxMs };
   }
   return { entries, unsupported };
 }
@@ -150,7 +149,7 @@ export function deadTokenGuardOptions({ delivery }: Config): DeadTokenGuardOptio
 export function deliveryOptions(config: Config): DeliveryOptions {
   const { retryBaseMs, retryMaxMs, maxAttempts } = config.delivery;
   return {
-    actorOf: (service) => notifierActorOptions(config, config.notifiers[service]?.maxInFlight ?? null),
+    actor: notifierActorOptions(config),
     retries: { baseMs: retryBaseMs, maxMs: retryMaxMs, maxAttempts },
   };
 }

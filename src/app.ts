@@ -95,7 +95,11 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
   if (!databaseLock.ok) throw new StartError('another process uses this server key with this database');
   parts.add(() => databaseLock.value.release());
   const store = new SubscriptionStore({ database, log, writer: options.subscriptionWriterOptions(config) });
-  const statisticsStore = new StatisticsStore({ database, log, flushIntervalMs: 10_000 });
+  const statisticsStore = new StatisticsStore({
+    database,
+    log,
+    flushIntervalMs: config.database.statisticsFlushSeconds * 1000,
+  });
   const counters = new AllTimeCounters(await statisticsStore.load(), (service, name, delta) =>
     statisticsStore.add(service, name, delta),
   );
@@ -164,8 +168,8 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
     devices: new DuplicateFilter(marks, clock),
     index,
     acceptsFrame: (link, slot) => network.acceptsFrame(link, slot),
-    offer: delivery.offer,
-    spill: delivery.spill,
+    offer: (push) => delivery.offer(push),
+    spill: (push, onLost) => delivery.spill(push, onLost),
     nextNonce: randomNonces(),
     pushSecret: blake2b(32, [serverKey.secretKey], Buffer.from('waggle push keys')),
     clock,
@@ -212,7 +216,7 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
       statistics.subscribed(subscription.service, result);
       return result;
     },
-    unsubscribe: subscriptions.unsubscribe,
+    unsubscribe: (key) => subscriptions.unsubscribe(key),
     metrics,
     log,
     limits: defaultSubscriptionLimits,

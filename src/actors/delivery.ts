@@ -25,7 +25,7 @@ export interface DeliveryDeps {
 }
 
 export interface DeliveryOptions {
-  readonly actorOf: (service: ServiceName) => NotifierActorOptions;
+  readonly actor: NotifierActorOptions;
   readonly retries: RetrySchedule;
 }
 
@@ -44,7 +44,7 @@ export function createDelivery(deps: DeliveryDeps, options: DeliveryOptions): De
   const { outbox, statistics, clock, log, metrics } = deps;
   const actors = new Map<ServiceName, NotifierActor>();
   for (const [service, notifier] of deps.notifiers) {
-    const actor = createNotifierActor(deps.system, notifier, options.actorOf(service), {
+    const actor = createNotifierActor(deps.system, notifier, options.actor, {
       outbox,
       nextAttempt: ({ attempts, expiresAtMs }, afterMs) =>
         scheduleRetry(options.retries, { attempts, expiresAtMs, afterMs, nowMs: clock.nowMs() }, deps.random),

@@ -14,8 +14,6 @@ import type { Actor, ActorSystem } from './spawn.js';
 export interface NotifierActorOptions {
   /** Pushes that this notifier may hold in memory, waiting or in flight. */
   readonly credits: number;
-  /** Requests at the provider at once; the provider's own limit counts too. */
-  readonly maxInFlight: number;
   /** Rows fetched from the outbox at once. */
   readonly outboxBatch: number;
   /** How often the outbox is asked for due pushes. */
@@ -93,7 +91,7 @@ export function createNotifierActor(
 ): NotifierActor {
   const { outbox, clock, log, metrics } = deps;
   const service = notifier.service;
-  const window = Math.max(1, Math.min(options.maxInFlight, notifier.capabilities.maxInFlight));
+  const window = Math.max(1, notifier.capabilities.maxInFlight);
   const breaker = new CircuitBreaker({
     failures: options.breakerFailures,
     probeAfterMs: options.breakerProbeMs,

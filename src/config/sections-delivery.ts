@@ -90,13 +90,6 @@ export const deliverySection: OptionsOf<Config['delivery']> = {
     min: 1,
     max: HOUR_SECONDS,
   }),
-  maxPayloadBytes: wholeNumber({
-    doc: 'Message data is left out when the padded payload would be larger. Providers take 4096 bytes after base64.',
-    unit: 'bytes',
-    default: 2816,
-    min: 512,
-    max: 2816,
-  }),
 };
 
 export const shutdownSection: OptionsOf<Config['shutdown']> = {

@@ -131,13 +131,6 @@ export const outboxSection: OptionsOf<Config['outbox']> = {
     min: 5,
     max: DAY_SECONDS,
   }),
-  maxRows: wholeNumber({
-    doc: 'Pushes that wait in the table at most.',
-    unit: 'rows',
-    default: 1_000_000,
-    min: 100,
-    max: 1_000_000_000,
-  }),
   expirySweepSeconds: wholeNumber({
     doc: 'How often pushes that have expired are removed.',
     unit: 's',

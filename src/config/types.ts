@@ -176,7 +176,6 @@ export interface DeliveryConfig {
   readonly deadTokenGuardWindowSeconds: number;
   readonly breakerFailures: number;
   readonly breakerProbeSeconds: number;
-  readonly maxPayloadBytes: number;
 }
 
 export interface OutboxConfig {
@@ -185,7 +184,6 @@ export interface OutboxConfig {
   readonly bufferMaxEntries: number;
   readonly bufferMaxBytes: number;
   readonly claimLeaseSeconds: number;
-  readonly maxRows: number;
   readonly expirySweepSeconds: number;
 }
 

@@ -31,7 +31,7 @@ const makePush = (label: string, changes: Partial<Push> = {}): Push => ({
 
 function setUp(
   answer: (push: Push, signal: AbortSignal) => Promise<Outcome>,
-  options: Partial<NotifierActorOptions> = {},
+  { maxInFlight = 4, ...options }: Partial<NotifierActorOptions> & { maxInFlight?: number } = {},
 ) {
   const clock = { nowMs: () => Date.now() };
   const metrics = new Metrics();
@@ -43,7 +43,7 @@ function setUp(
   const notifier: Notifier = {
     service: SERVICE,
     type: 'test',
-    capabilities: { maxPayloadBytes: 2856, supportsExpiry: true, supportsPriority: true, maxInFlight: 1000 },
+    capabilities: { maxPayloadBytes: 2856, supportsExpiry: true, supportsPriority: true, maxInFlight },
     validate: () => ok({ serviceId: tokenOf('x'), serviceData: null }),
     send: (push, signal) => {
       sent.push(push);
@@ -59,7 +59,6 @@ function setUp(
     notifier,
     {
       credits: 10,
-      maxInFlight: 4,
       outboxBatch: 5,
       outboxPollMs: 20,
       breakerFailures: 3,
