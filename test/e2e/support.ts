@@ -12,7 +12,6 @@ export const updated = { message: 'Resubscription successful', success: true, up
 export const internalError = {
   error: 5,
   message: 'An internal error occurred while processing your request',
-  success: false,
 };
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
