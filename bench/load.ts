@@ -3,7 +3,7 @@ import { residentBytes, sleep, until } from './process.js';
 import { BenchServer } from './server.js';
 import { BenchWorld } from './world.js';
 
-const INSERT = `
+export const INSERT = `
 INSERT INTO subscriptions (account, session_ed25519, subaccount_tag, subaccount_sig, signature, signature_ts,
   want_data, enc_key, namespaces, service, svcid, svcdata, created_at_ms, renewed_at_ms)
 SELECT '\\x03'::bytea || sha256(('a' || n)::bytea), NULL, NULL, NULL,

@@ -123,6 +123,9 @@ export function notifierEntries({ notifiers, delivery }: Config): {
 /** For what is still in the outbox's buffer at a stop. */
 export const FLUSH_TIMEOUT_MS = 10_000;
 
+/** By then the first subscriptions are loaded and registered. */
+export const START_UP_MS = 30_000;
+
 export function databaseOptions({ database }: Config) {
   const { dataDir, poolSize, statementTimeoutMs, connectTimeoutMs } = database;
   return { url: database.url?.reveal() ?? null, dataDir, poolSize, statementTimeoutMs, connectTimeoutMs };

@@ -22,6 +22,7 @@ import { createSubscriptionService, defaultSubscriptionLimits } from './http/sub
 import { acquireInstanceLock } from './lifecycle/lock.js';
 import { Parts } from './lifecycle/parts.js';
 import { every } from './lifecycle/schedule.js';
+import { releaseStartUpMemory } from './lifecycle/start-up-memory.js';
 import type { NodeLink } from './network/node-link.js';
 import { createNotifiers } from './notifiers/registry.js';
 import { PostgresOutbox } from './outbox/postgres-outbox.js';
@@ -264,6 +265,8 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
   loading.isDone = true;
   log.info({ subscriptions: index.size, accounts: index.accountCount, adminAddress }, 'ready');
 
+  const release = releaseStartUpMemory(options.START_UP_MS);
+  parts.add(() => release.cancel());
   repeat(config.database.expirySweepSeconds, () => {
     const removeExpired = store.removeExpired.bind(store);
     return removeExpiredSubscriptions({ removeExpired, subscriptions }, nowSeconds(clock));
