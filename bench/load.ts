@@ -3,7 +3,10 @@ import { residentBytes, sleep, until } from './process.js';
 import { BenchServer } from './server.js';
 import { BenchWorld } from './world.js';
 
-export const INSERT = `
+/** Until the server has given back the memory of its start. */
+const REST_MS = 35_000;
+
+const INSERT = `
 INSERT INTO subscriptions (account, session_ed25519, subaccount_tag, subaccount_sig, signature, signature_ts,
   want_data, enc_key, namespaces, service, svcid, svcdata, created_at_ms, renewed_at_ms)
 SELECT '\\x03'::bytea || sha256(('a' || n)::bytea), NULL, NULL, NULL,
@@ -12,10 +15,19 @@ SELECT '\\x03'::bytea || sha256(('a' || n)::bytea), NULL, NULL, NULL,
   encode(sha256(('d' || n)::bytea), 'hex'), NULL, 0, 0
 FROM generate_series($1::int, $2::int) AS n`;
 
+/** Subscriptions with the numbers from `first` to `last`. */
+export async function fill(databaseUrl: string, first: number, last: number): Promise<void> {
+  const pgp = pgPromise({ noWarnings: true });
+  const db = pgp(databaseUrl);
+  await db.none(INSERT, [first, last]);
+  await db.none('ANALYZE subscriptions');
+  pgp.end();
+}
+
 /** Time to load, time to register, memory per subscription; stalls of the event loop when swarms change. */
 export async function benchLoad(databaseUrl: string, say: (line: string) => void): Promise<void> {
   const empty = await BenchServer.start(null, databaseUrl);
-  await sleep(2000);
+  await sleep(REST_MS);
   const baseBytes = residentBytes(empty.pid);
   await empty.stop();
   const pgp = pgPromise({ noWarnings: true });
@@ -26,8 +38,7 @@ export async function benchLoad(databaseUrl: string, say: (line: string) => void
   say('|---|---|---|---|---|');
   let filled = 0;
   for (const count of [100_000, 300_000]) {
-    await db.none(INSERT, [filled + 1, count]);
-    await db.none('ANALYZE subscriptions');
+    await fill(databaseUrl, filled + 1, count);
     filled = count;
     const world = await BenchWorld.start();
     const server = await BenchServer.start(world.facts, databaseUrl);
@@ -35,9 +46,9 @@ export async function benchLoad(databaseUrl: string, say: (line: string) => void
     const loadedMs = await server.metric('waggle_index_load_seconds');
     await until(async () => (await world.ask('registered')) >= count * 5, 120_000, 50);
     const registeredMs = Date.now() - startedAt;
-    await sleep(3000);
-    const perSubscription = (residentBytes(server.pid) - baseBytes) / count;
     const stall = await server.metric('waggle_event_loop_longest_stall_seconds');
+    await sleep(REST_MS);
+    const perSubscription = (residentBytes(server.pid) - baseBytes) / count;
     say(
       `| ${count} | ${loadedMs.toFixed(2)} s | ${(registeredMs / 1000).toFixed(1)} s later | ` +
         `${perSubscription.toFixed(0)} B | ${(stall * 1000).toFixed(0)} ms |`,
@@ -46,7 +57,6 @@ export async function benchLoad(databaseUrl: string, say: (line: string) => void
     await server.stop();
     world.stop();
   }
-  pgp.end();
 }
 
 /** What made the original stand still for a minute. */
