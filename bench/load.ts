@@ -30,8 +30,6 @@ export async function benchLoad(databaseUrl: string, say: (line: string) => void
   await sleep(REST_MS);
   const baseBytes = residentBytes(empty.pid);
   await empty.stop();
-  const pgp = pgPromise({ noWarnings: true });
-  const db = pgp(databaseUrl);
   say(
     '| subscriptions | index loaded after | registered with 5 nodes each after | RSS per subscription | longest stall |',
   );
