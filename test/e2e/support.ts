@@ -30,11 +30,20 @@ export const newSubscriber = (platform: 'ios' | 'android' = 'ios'): Subscriber =
 export const newSubscribers = (count: number, platform: 'ios' | 'android' = 'ios'): Subscriber[] =>
   Array.from({ length: count }, () => newSubscriber(platform));
 
-export const subscribe = (httpAddress: string, { account, phone }: Subscriber): Promise<unknown> =>
-  postPlain(httpAddress, '/subscribe', phone, [phone.subscription(account, nowInSeconds())]);
+/** The answer to the one request (Android asks with an array and is answered with one). */
+export async function subscribe(httpAddress: string, { account, phone }: Subscriber): Promise<unknown> {
+  return only(
+    await postPlain(httpAddress, '/subscribe', phone, [phone.subscription(account, nowInSeconds())]),
+  );
+}
 
-export const unsubscribe = (httpAddress: string, { account, phone }: Subscriber): Promise<unknown> =>
-  postPlain(httpAddress, '/unsubscribe', phone, [phone.unsubscription(account, nowInSeconds())]);
+export async function unsubscribe(httpAddress: string, { account, phone }: Subscriber): Promise<unknown> {
+  return only(
+    await postPlain(httpAddress, '/unsubscribe', phone, [phone.unsubscription(account, nowInSeconds())]),
+  );
+}
+
+const only = (answer: unknown): unknown => (Array.isArray(answer) ? answer[0] : answer);
 
 /** Every node of the account's swarm that runs has been asked to tell of it. */
 export const isRegistered = (network: StorageNetwork, account: Buffer): boolean =>
