@@ -26,10 +26,12 @@ export async function fill(databaseUrl: string, first: number, last: number): Pr
 
 /** Time to load, time to register, memory per subscription; stalls of the event loop when swarms change. */
 export async function benchLoad(databaseUrl: string, say: (line: string) => void): Promise<void> {
-  const empty = await BenchServer.start(null, databaseUrl);
+  const emptyWorld = await BenchWorld.start();
+  const empty = await BenchServer.start(emptyWorld.facts, databaseUrl);
   await sleep(REST_MS);
   const baseBytes = residentBytes(empty.pid);
   await empty.stop();
+  emptyWorld.stop();
   say(
     '| subscriptions | index loaded after | registered with 5 nodes each after | RSS per subscription | longest stall |',
   );

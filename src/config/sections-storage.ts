@@ -71,7 +71,7 @@ export const databaseSection: OptionsOf<Config['database']> = {
   loadPageRows: wholeNumber({
     doc: 'Subscriptions read at a time at start.',
     unit: 'rows',
-    default: 5000,
+    default: 1_000,
     min: 100,
     max: 100_000,
   }),
