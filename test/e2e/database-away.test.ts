@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { describeWithPostgres } from '../simulators/databases.js';
 import { eventually } from '../simulators/eventually.js';
+import { TcpRelay } from '../simulators/providers/tcp-relay.js';
 import { ServerProcess } from '../simulators/server-process.js';
 import { makeMessage, startWorld, type World } from '../simulators/world.js';
 import {
@@ -165,6 +166,49 @@ describeWithPostgres('a database that is away', (postgres) => {
     } finally {
       await server.close();
       await world.close();
+    }
+  });
+
+  it('that is there and does not answer is given up in time, and used again when it does', async () => {
+    const databaseUrl = await postgres().createDatabase();
+    const relay = await TcpRelay.start(postgres().port);
+    const world = await startWorld({
+      config: {
+        database: {
+          url: databaseUrl.replace(`:${postgres().port}`, `:${new URL(relay.endpoint).port}`),
+          statementTimeoutMs: 1000,
+          connectTimeoutMs: 1000,
+        },
+      },
+    });
+    const server = await ServerProcess.start(world.configFile);
+    try {
+      const subscribers = await subscribeAll(world, server, 20);
+      relay.swallowNew = true;
+      relay.swallowPresent();
+      const newcomers = newSubscribers(20);
+      await Promise.all(
+        newcomers.map(async (one) => expect(await subscribe(server.httpAddress, one)).toEqual(internalError)),
+      );
+      for (const { account } of subscribers) world.network.deliver(makeMessage(account, 'nevertheless'));
+      await eventually(() => world.apns.pushes.length >= subscribers.length);
+      expect((await fetch(`${server.adminAddress}/readyz`)).status).toBe(503);
+      relay.swallowNew = false;
+      await eventually(async () => (await fetch(`${server.adminAddress}/readyz`)).status === 200, {
+        timeoutMs: 20_000,
+        what: 'an answer 200 of /readyz',
+      });
+      await inParallel(newcomers, 4, async (one) => {
+        // A statement that was lost on the way back was carried out all the same.
+        expect([added, updated]).toContainEqual(await subscribe(server.httpAddress, one));
+      });
+      expect(countByToken(world.apns.pushes)).toEqual(
+        new Map(subscribers.map(({ phone }) => [phone.token, 1])),
+      );
+    } finally {
+      await server.close();
+      await world.close();
+      await relay.close();
     }
   });
 });

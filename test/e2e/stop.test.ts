@@ -9,6 +9,7 @@ import {
   added,
   countByToken,
   inParallel,
+  insertSubscriptions,
   newSubscriber,
   newSubscribers,
   subscribe,
@@ -80,6 +81,20 @@ describe('a stop', () => {
     await eventually(() => running.output().includes('stopping'));
     const exit = await running.kill('SIGTERM');
     expect(exit).toEqual({ code: 143, signal: null });
+  });
+
+  it('ends in order when it is told so in the middle of a start', async () => {
+    const around = await startWorld({ config: { database: { dataDir: 'data', loadPageRows: 100 } } });
+    world = around;
+    const location = { url: null, dataDir: join(around.directory, 'data') };
+    await insertSubscriptions(location, 10_000);
+    const running = await ServerProcess.start(around.configFile, { untilReady: false });
+    server = running;
+    await running.listening();
+    expect(await running.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(running.output()).not.toMatch(/"level":[56]0/);
+    await running.restart();
+    expect(await running.metric('waggle_accounts')).toBe(10_000);
   });
 
   it('answers the request that is under way, and what it answered is kept', async () => {
