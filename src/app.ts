@@ -34,9 +34,8 @@ import { SubscriptionStore } from './store/subscriptions.js';
 import { DuplicateFilter } from './streams/duplicate-filter.js';
 import { createPipeline } from './streams/pipeline.js';
 import { SubscriptionIndex } from './subscription-index/subscription-index.js';
-import { registerGauges } from './telemetry/gauges.js';
 import type { Log } from './telemetry/log.js';
-import { Metrics } from './telemetry/metrics.js';
+import { Metrics, registerGauges } from './telemetry/metrics.js';
 import { AllTimeCounters, Statistics } from './telemetry/statistics.js';
 
 export interface App {
