@@ -124,7 +124,14 @@ export class OutboxWriter {
     }
   }
 
+  /** What the database has not taken by now goes with the process; somebody should know. */
   close(): void {
+    if (!this.#closed && this.#inserts.length > 0) {
+      this.#parts.log.error(
+        { pushes: this.#inserts.length },
+        'the outbox is closed before the database took these pushes: they are lost',
+      );
+    }
     this.#closed = true;
     this.#wake?.();
   }
