@@ -31,6 +31,7 @@ describeWithPostgres('a database that is away', (postgres) => {
     const world = await startWorld({
       databaseUrl,
       config: {
+        shutdown: { drainSeconds: 1 },
         delivery: { retryBaseMs: 200, retryMaxMs: 1000, maxAttempts: 1000 },
         outbox: { pollIntervalMs: 200 },
       },
@@ -209,6 +210,24 @@ describeWithPostgres('a database that is away', (postgres) => {
       await server.close();
       await world.close();
       await relay.close();
+    }
+  });
+
+  it('does not keep a stop from ending, and what is lost by it is said', async () => {
+    const { world, server } = await start();
+    try {
+      const subscribers = await subscribeAll(world, server, 10);
+      world.apns.answers.standing = { instead: 'hang' };
+      for (const { account } of subscribers) world.network.deliver(makeMessage(account, 'hangs'));
+      await eventually(() => world.apns.requests >= subscribers.length);
+      await postgres().stop();
+      const exit = await server.kill('SIGTERM');
+      expect(exit.signal).toBeNull();
+      expect(server.output()).toContain(`"pushes":${subscribers.length},"msg":"the outbox is closed before`);
+    } finally {
+      await server.close();
+      await world.close();
+      await postgres().start();
     }
   });
 });
