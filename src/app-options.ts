@@ -126,6 +126,9 @@ export const FLUSH_TIMEOUT_MS = 10_000;
 /** By then the first subscriptions are loaded and registered. */
 export const START_UP_MS = 30_000;
 
+/** A lock that was lost with its connection is tried for again so often. */
+export const LOCK_RETRY_MS = 2000;
+
 export function databaseOptions({ database }: Config) {
   const { dataDir, poolSize, statementTimeoutMs, connectTimeoutMs } = database;
   return { url: database.url?.reveal() ?? null, dataDir, poolSize, statementTimeoutMs, connectTimeoutMs };

@@ -28,6 +28,7 @@ import { createNotifiers } from './notifiers/registry.js';
 import { PostgresOutbox } from './outbox/postgres-outbox.js';
 import { createOxenmqClient } from './oxenmq/client.js';
 import { openDatabase } from './store/database.js';
+import { keepAdvisoryLock } from './store/kept-lock.js';
 import { migrate } from './store/migrate.js';
 import { StatisticsStore } from './store/statistics.js';
 import { SubscriptionStore } from './store/subscriptions.js';
@@ -89,9 +90,8 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
   });
   parts.add(() => database.close());
   await migrate(database);
-  const databaseLock = await database.holdAdvisoryLock(serverKey.publicKey, () =>
-    log.warn('the lock on the server key was lost with its database connection'),
-  );
+  const key = serverKey.publicKey;
+  const databaseLock = await keepAdvisoryLock({ database, key, retryMs: options.LOCK_RETRY_MS, log });
   if (!databaseLock.ok) throw new StartError('another process uses this server key with this database');
   parts.add(() => databaseLock.value.release());
   const store = new SubscriptionStore({ database, log, writer: options.subscriptionWriterOptions(config) });
