@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { readKeyFile } from '../../src/crypto/key-file.js';
 import { describeWithPostgres } from '../simulators/databases.js';
 import { eventually } from '../simulators/eventually.js';
 import { TcpRelay } from '../simulators/providers/tcp-relay.js';
@@ -127,7 +129,7 @@ describeWithPostgres('a database that is away', (postgres) => {
   });
 
   it('that only restarts loses nothing that was answered', async () => {
-    const { world, server } = await start();
+    const { world, server, databaseUrl } = await start();
     try {
       const answered: Subscriber[] = [];
       let refused = 0;
@@ -158,6 +160,19 @@ describeWithPostgres('a database that is away', (postgres) => {
       await eventually(async () => (await fetch(`${server.adminAddress}/readyz`)).status === 200);
       await inParallel(answered, 16, async (one) =>
         expect(await subscribe(server.httpAddress, one)).toEqual(updated),
+      );
+      // Nobody else may be us, after that as before.
+      const key = await readKeyFile(join(world.directory, 'keys/server.x25519'));
+      if (!key.ok) throw new Error('the server has made its key');
+      const { publicKey } = key.value;
+      await eventually(
+        () =>
+          withDatabase({ url: databaseUrl, dataDir: '' }, async (database) => {
+            const lock = await database.holdAdvisoryLock(publicKey, () => {});
+            if (lock.ok) await lock.value.release();
+            return !lock.ok;
+          }),
+        { timeoutMs: 20_000, everyMs: 500, what: 'the lock on the server key' },
       );
       // The index and the database agree: a server that only has the database finds the same.
       await server.restart();
