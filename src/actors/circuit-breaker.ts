@@ -1,5 +1,5 @@
 export interface CircuitBreakerOptions {
-  /** Consecutive transport failures that open it. */
+  /** Consecutive failures that open it. */
   readonly failures: number;
   /** How long it stays open before one push may try again. */
   readonly probeAfterMs: number;
@@ -14,7 +14,7 @@ export interface CircuitBreakerOptions {
  */
 export type BreakerState = 'closed' | 'open' | 'probing';
 
-/** Keeps a notifier from hammering a provider that does not answer at all. Time comes in with every call. */
+/** Keeps a notifier from hammering a provider that does not answer at all, or refuses all that we send. Time comes in with every call. */
 export class CircuitBreaker {
   #state: BreakerState = 'closed';
   #failures = 0;
@@ -23,12 +23,14 @@ export class CircuitBreaker {
   constructor(private readonly options: CircuitBreakerOptions) {}
 
   state(nowMs: number): BreakerState {
-    if (this.#state === 'open' && nowMs - this.#openedAtMs >= this.options.probeAfterMs)
-      this.#state = 'probing';
+    if (this.#state !== 'open') return this.#state;
+    const openForMs = nowMs - this.#openedAtMs;
+    // A clock that was put back must not keep it open for as long.
+    if (openForMs >= this.options.probeAfterMs || openForMs < 0) this.#state = 'probing';
     return this.#state;
   }
 
-  /** The provider answered, whatever it said. */
+  /** The provider answered, whatever it said of the one push. */
   succeeded(): void {
     this.#state = 'closed';
     this.#failures = 0;

@@ -74,4 +74,11 @@ describe('the circuit breaker', () => {
     breaker.succeeded();
     expect(breaker.state(2000)).toBe('closed');
   });
+
+  it('stays open no longer because the clock was put back', () => {
+    const breaker = make();
+    for (let i = 0; i < 3; i += 1) breaker.failed(10_000);
+    expect(breaker.state(10_001)).toBe('open');
+    expect(breaker.state(5_000)).toBe('probing');
+  });
 });
