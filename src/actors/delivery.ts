@@ -66,7 +66,9 @@ export function createDelivery(deps: DeliveryDeps, options: DeliveryOptions): De
       return taken;
     },
     async drain(deadline) {
-      await Promise.all([...actors.values()].map((actor) => actor.drain(deadline)));
+      // All of them to their end, whatever one of them does: the outbox is closed right after.
+      const drained = await Promise.allSettled([...actors.values()].map((actor) => actor.drain(deadline)));
+      for (const result of drained) if (result.status === 'rejected') throw result.reason;
     },
   };
 }

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { createDelivery } from '../../../src/actors/delivery.js';
+import { createActorSystem } from '../../../src/actors/spawn.js';
+import type { ServiceName } from '../../../src/domain/ids.js';
+import type { Outcome } from '../../../src/domain/outcome.js';
+import type { Push } from '../../../src/domain/push.js';
+import { ok } from '../../../src/domain/result.js';
+import type { Notifier } from '../../../src/notifiers/port.js';
+import { silentLog } from '../../../src/telemetry/log.js';
+import { Metrics } from '../../../src/telemetry/metrics.js';
+import { AllTimeCounters, Statistics } from '../../../src/telemetry/statistics.js';
+import { eventually } from '../../simulators/eventually.js';
+import { MemoryOutbox } from '../../simulators/memory-outbox.js';
+import { accountOf, bytesOf, tokenOf } from '../../simulators/subscriptions.js';
+
+const FAULTY = 'apns' as ServiceName;
+const SLOW = 'firebase' as ServiceName;
+const clock = { nowMs: () => Date.now() };
+
+const makePush = (service: ServiceName): Push => ({
+  service,
+  account: accountOf('a'),
+  device: { serviceId: tokenOf('a'), serviceData: null },
+  content: { kind: 'sealed', payload: bytesOf('a', 296) },
+  priority: 'high',
+  expiresAtMs: Date.now() + 60_000,
+  dedupeKey: bytesOf('a', 16),
+  receivedAtMs: Date.now(),
+  attempts: 0,
+  outboxId: null,
+});
+
+const notifierOf = (service: ServiceName, changes: Pick<Notifier, 'send' | 'close'>): Notifier => ({
+  service,
+  type: 'test',
+  capabilities: { maxPayloadBytes: 2856, supportsExpiry: true, supportsPriority: true, maxInFlight: 4 },
+  validate: () => ok({ serviceId: tokenOf('x'), serviceData: null }),
+  health: () => ({ state: 'connected', detail: null }),
+  ...changes,
+});
+
+describe('delivery', () => {
+  it('drains every notifier to its end, also when one of them cannot close', async () => {
+    const metrics = new Metrics();
+    let answer: (outcome: Outcome) => void = () => undefined;
+    const notifiers = [
+      notifierOf(FAULTY, {
+        send: () => Promise.resolve({ kind: 'delivered' }),
+        close: () => Promise.reject(new Error('cannot close')),
+      }),
+      notifierOf(SLOW, {
+        send: () => new Promise((resolve) => (answer = resolve)),
+        close: () => Promise.resolve(),
+      }),
+    ];
+    const delivery = createDelivery(
+      {
+        system: createActorSystem({ log: silentLog(), metrics, clock }),
+        notifiers: new Map(notifiers.map((notifier) => [notifier.service, notifier])),
+        outbox: new MemoryOutbox(clock),
+        reportDeadToken: () => undefined,
+        statistics: new Statistics({
+          counters: new AllTimeCounters([], () => undefined),
+          metrics,
+          services: [FAULTY, SLOW],
+          network: () => ({
+            blockHash: '',
+            blockHeight: 0,
+            swarms: 0,
+            nodes: 0,
+            linksUp: 0,
+            linksPending: 0,
+            accountsMonitored: 0,
+          }),
+          subscriptions: () => new Map(),
+          clock,
+        }),
+        clock,
+        random: Math.random,
+        log: silentLog(),
+        metrics,
+      },
+      {
+        actor: {
+          credits: 10,
+          outboxBatch: 5,
+          outboxPollMs: 20,
+          breakerFailures: 3,
+          breakerProbeMs: 100,
+          maxPauseMs: 60_000,
+        },
+        retries: { baseMs: 1000, maxMs: 1000, maxAttempts: 3 },
+      },
+    );
+    expect(delivery.offer(makePush(SLOW))).toBe(true);
+    await eventually(() => delivery.actors.get(SLOW)?.status().inFlight === 1);
+    let isDrained = false;
+    const drained = delivery.drain(AbortSignal.timeout(5000)).finally(() => (isDrained = true));
+    drained.catch(() => undefined);
+    await eventually(() => delivery.actors.get(FAULTY)?.status().held === 0);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(isDrained).toBe(false);
+    answer({ kind: 'delivered' });
+    await expect(drained).rejects.toThrow('cannot close');
+    expect(metrics.delivered.of('firebase').value).toBe(1);
+  });
+});
