@@ -57,8 +57,9 @@ export interface NotifierActor {
   drain(deadline: AbortSignal): Promise<void>;
 }
 
-/** For a provider that says "slow down" without saying for how long. */
-const DEFAULT_PAUSE_MS = 1000;
+/** For a provider that says "slow down" without saying for how long: doubled until something is delivered. */
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_UNASKED_PAUSE_MS = 60_000;
 
 interface Settled {
   readonly push: Push;
@@ -68,7 +69,7 @@ interface Settled {
 type NotifierMessage =
   | { readonly kind: 'arrived'; readonly pushes: Push[] }
   | { readonly kind: 'settled'; readonly settled: Settled[] }
-  | { readonly kind: 'claimed'; readonly pushes: Push[]; readonly asked: number }
+  | { readonly kind: 'claimed'; readonly pushes: Push[] }
   | { readonly kind: 'claim-failed' }
   | { readonly kind: 'tick' }
   | { readonly kind: 'drain-deadline' };
@@ -107,15 +108,22 @@ export function createNotifierActor(
   let queue: Push[] = [];
   let queueHead = 0;
   let pausedUntilMs = 0;
+  let nextPauseMs = FIRST_PAUSE_MS;
+  /** Since the provider last held us back. */
+  let hasDelivered = false;
   let outboxMayWait = true;
-  let claiming = false;
+  /** Credits set aside for the claim under way; 0 when there is none. */
+  let claiming = 0;
   let draining = false;
   let drained: (() => void) | null = null;
   /** What arrived or settled since the actor was last told; null when nothing is on its way to it. */
   let arriving: Push[] | null = null;
   let settling: Settled[] | null = null;
 
-  const isHeldBack = (now: number): boolean => now < pausedUntilMs || breaker.state(now) === 'open';
+  // No pause is that long: then the clock was put back.
+  const isPaused = (now: number): boolean => now < pausedUntilMs && pausedUntilMs - now <= options.maxPauseMs;
+
+  const isHeldBack = (now: number): boolean => isPaused(now) || breaker.state(now) === 'open';
 
   const offer = (push: Push): boolean => {
     if (draining || held >= options.credits || isHeldBack(clock.nowMs())) return false;
@@ -141,15 +149,19 @@ export function createNotifierActor(
 
   const send = (push: Push): void => {
     inFlight += 1;
-    notifier.send(push, abort.signal).then(
-      (outcome) => settle(push, outcome),
-      // The port forbids it; a broken notifier must still not lose a push.
-      () =>
-        settle(push, { kind: 'retry', reason: 'internal', cause: 'transport', afterMs: null, scope: 'push' }),
-    );
+    // The port forbids it; a broken notifier must still not lose a push.
+    const broken = (): void =>
+      settle(push, { kind: 'retry', reason: 'internal', cause: 'transport', afterMs: null, scope: 'push' });
+    try {
+      notifier.send(push, abort.signal).then((outcome) => settle(push, outcome), broken);
+    } catch {
+      broken();
+    }
   };
 
   const pump = (now: number): void => {
+    // Stopping, with no time left or a provider that wants to be left alone: what waits is better off in the outbox.
+    if (draining && (abort.signal.aborted || isHeldBack(now))) spillQueue(now);
     // While probing, a single push asks whether the provider is back.
     const limit = breaker.state(now) === 'probing' ? 1 : window;
     while (inFlight < limit && queueHead < queue.length && !isHeldBack(now)) {
@@ -169,8 +181,6 @@ export function createNotifierActor(
       queue = queue.slice(queueHead);
       queueHead = 0;
     }
-    // Stopping while the provider wants to be left alone: what waits is better off in the outbox.
-    if (draining && isHeldBack(now)) spillQueue(now);
     feed(now);
     if (draining && held === 0) drained?.();
   };
@@ -184,13 +194,20 @@ export function createNotifierActor(
   const putAside = (push: Push, dueAtMs: number): void => {
     held -= 1;
     const lost = (): void => metrics.pushesLost.of(service).add();
-    outboxMayWait = true;
     if (!outbox.put({ push, dueAtMs, onLost: lost })) lost();
   };
 
-  const retryLater = (push: Push, outcome: Extract<Outcome, { kind: 'retry' | 'misconfigured' }>): void => {
+  const retryLater = (
+    push: Push,
+    outcome: Extract<Outcome, { kind: 'retry' | 'misconfigured' }>,
+    now: number,
+  ): void => {
     const afterMs = outcome.kind === 'retry' ? outcome.afterMs : null;
-    const next = { ...push, attempts: push.attempts + 1 };
+    // A provider that is away or refuses everybody says nothing about this push: it may wait until it expires. Where
+    // others are delivered in between it counts, or one push could hold up the rest for as long as it lives.
+    const isOutage = isHeldBack(now) && !hasDelivered;
+    if (isHeldBack(now)) hasDelivered = false;
+    const next = isOutage ? push : { ...push, attempts: push.attempts + 1 };
     const decision = deps.nextAttempt(next, afterMs);
     if (decision.kind === 'give-up') {
       metrics.dropped.of(service).add();
@@ -202,18 +219,28 @@ export function createNotifierActor(
     putAside(next, decision.dueAtMs);
   };
 
-  const pause = (now: number, afterMs: number): void => {
-    pausedUntilMs = Math.max(pausedUntilMs, now + Math.min(afterMs, options.maxPauseMs));
+  const pause = (now: number, afterMs: number | null): void => {
+    // One pause for all that were in flight together.
+    if (afterMs === null && isPaused(now)) return;
+    pausedUntilMs = Math.max(
+      isPaused(now) ? pausedUntilMs : 0,
+      now + Math.min(afterMs ?? nextPauseMs, options.maxPauseMs),
+    );
+    if (afterMs === null) nextPauseMs = Math.min(nextPauseMs * 2, LONGEST_UNASKED_PAUSE_MS);
   };
 
   const conclude = ({ push, outcome }: Settled, now: number): void => {
     inFlight -= 1;
-    if (outcome.kind === 'retry' && outcome.cause === 'transport') breaker.failed(now);
+    // Refused for our settings is as good as not answered: ask now and then, not a thousand times a second.
+    if (outcome.kind === 'misconfigured' || (outcome.kind === 'retry' && outcome.cause === 'transport'))
+      breaker.failed(now);
     else breaker.succeeded();
     switch (outcome.kind) {
       case 'delivered':
         delivered.add();
         latency.observe((now - push.receivedAtMs) / 1000);
+        nextPauseMs = FIRST_PAUSE_MS;
+        hasDelivered = true;
         deps.onDelivered(push);
         end(push);
         return;
@@ -238,19 +265,17 @@ export function createNotifierActor(
             'the provider refuses our settings',
           ),
         );
-        // Nothing else will succeed either: ask now and then, not a thousand times a second.
-        pause(now, options.breakerProbeMs);
-        retryLater(push, outcome);
+        retryLater(push, outcome, now);
         return;
       case 'retry':
-        if (outcome.scope === 'notifier') pause(now, outcome.afterMs ?? DEFAULT_PAUSE_MS);
+        if (outcome.scope === 'notifier') pause(now, outcome.afterMs);
         sampled.note(`retry ${outcome.cause}`, (occurrences) =>
           log.warn(
             { notifier: service, reason: outcome.reason, cause: outcome.cause, occurrences },
             'push to be repeated',
           ),
         );
-        retryLater(push, outcome);
+        retryLater(push, outcome, now);
         return;
       default:
         assertNever(outcome);
@@ -259,19 +284,21 @@ export function createNotifierActor(
 
   /** Fetches what is due from the outbox, into at most half of the free credits: fresh pushes keep the rest. */
   const feed = (now: number): void => {
-    if (!outboxMayWait || claiming || draining || isHeldBack(now)) return;
-    const room = Math.min(options.outboxBatch, Math.floor((options.credits - held) / 2));
+    if (!outboxMayWait || claiming > 0 || draining || isHeldBack(now)) return;
+    const room = Math.min(options.outboxBatch, Math.ceil((options.credits - held) / 2));
     const worthwhile = Math.min(options.outboxBatch, Math.ceil(options.credits / 4));
     if (room < 1 || (room < worthwhile && held > 0)) return;
-    claiming = true;
+    claiming = room;
     held += room;
     outbox.claim(service, room).then(
-      (pushes) => actor.tell({ kind: 'claimed', pushes, asked: room }),
-      () => {
-        held -= room;
-        actor.tell({ kind: 'claim-failed' });
-      },
+      (pushes) => actor.tell({ kind: 'claimed', pushes }),
+      () => actor.tell({ kind: 'claim-failed' }),
     );
+  };
+
+  const endClaim = (): void => {
+    held -= claiming;
+    claiming = 0;
   };
 
   const handle = (_state: null, message: NotifierMessage): null => {
@@ -286,22 +313,24 @@ export function createNotifierActor(
         for (const settled of message.settled) conclude(settled, now);
         break;
       case 'claimed':
-        claiming = false;
-        held -= message.asked - message.pushes.length;
         // Fewer than asked for: nothing more is due now; the tick looks again.
-        if (message.pushes.length < message.asked) outboxMayWait = false;
+        if (message.pushes.length < claiming) outboxMayWait = false;
+        endClaim();
+        held += message.pushes.length;
         for (const push of message.pushes) queue.push(push);
         break;
       case 'claim-failed':
-        claiming = false;
+        endClaim();
         outboxMayWait = false;
         break;
       case 'tick':
         outboxMayWait = true;
         break;
       case 'drain-deadline':
-        spillQueue(now);
         abort.abort();
+        // A database that hangs must not hold up the stop. Rows that it still hands out go back when they arrive, or,
+        // when that is after the end of this actor, at the next start.
+        endClaim();
         break;
       default:
         assertNever(message);
@@ -334,7 +363,7 @@ export function createNotifierActor(
     status: () => ({
       held,
       inFlight,
-      pausedUntilMs: clock.nowMs() < pausedUntilMs ? pausedUntilMs : null,
+      pausedUntilMs: isPaused(clock.nowMs()) ? pausedUntilMs : null,
       breaker: breaker.state(clock.nowMs()),
     }),
     async drain(deadline) {

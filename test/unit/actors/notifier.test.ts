@@ -33,10 +33,11 @@ function setUp(
   answer: (push: Push, signal: AbortSignal) => Promise<Outcome>,
   { maxInFlight = 4, ...options }: Partial<NotifierActorOptions> & { maxInFlight?: number } = {},
 ) {
-  const clock = { nowMs: () => Date.now() };
+  const clock = { offsetMs: 0, nowMs: () => Date.now() + clock.offsetMs };
   const metrics = new Metrics();
   const system = createActorSystem({ log: silentLog(), metrics, clock });
   const outbox = new MemoryOutbox(clock);
+  const givenUp: Push[] = [];
   const sent: Push[] = [];
   const dead: { push: Push; sinceMs: number | null }[] = [];
   let closed = false;
@@ -74,7 +75,7 @@ function setUp(
           : { kind: 'again', dueAtMs: Date.now() + (afterMs ?? 10) },
       onDeadToken: (push, sinceMs) => dead.push({ push, sinceMs }),
       onDelivered: () => undefined,
-      onGivenUp: () => undefined,
+      onGivenUp: (push) => givenUp.push(push),
       clock,
       log: silentLog(),
       metrics,
@@ -84,7 +85,7 @@ function setUp(
     await actor.drain(AbortSignal.timeout(drainMs));
     await system.stop();
   };
-  return { actor, outbox, sent, dead, metrics, stop, isClosed: () => closed };
+  return { actor, outbox, sent, dead, givenUp, metrics, clock, stop, isClosed: () => closed };
 }
 
 /** Answers that the test gives when it likes. */
@@ -242,5 +243,141 @@ describe('a notifier actor', () => {
     await stop(50);
     expect(outbox.rows.size).toBe(9);
     expect(isClosed()).toBe(true);
+  });
+
+  it('asks the outbox even with a single credit', async () => {
+    const { actor, outbox, stop } = setUp(() => Promise.resolve(delivered), { credits: 1 });
+    outbox.put({ push: makePush('a'), dueAtMs: Date.now() - 1 });
+    actor.expectOutbox();
+    await eventually(() => outbox.settled.length === 1);
+    await stop();
+  });
+
+  it('does not ask the outbox for what it put there for later', async () => {
+    const { actor, outbox, sent, stop } = setUp(
+      () =>
+        Promise.resolve({ kind: 'retry', reason: 'later', cause: 'server', afterMs: 60_000, scope: 'push' }),
+      { outboxPollMs: 60_000 },
+    );
+    let claims = 0;
+    const claim = outbox.claim.bind(outbox);
+    outbox.claim = (service, limit) => {
+      claims += 1;
+      return claim(service, limit);
+    };
+    for (let i = 0; i < 20; i += 1) {
+      actor.offer(makePush(`${i}`));
+      await eventually(() => outbox.rows.size === i + 1);
+    }
+    expect(sent).toHaveLength(20);
+    expect(claims).toBe(1);
+    await stop();
+  });
+
+  it('loses no push to a notifier that throws', async () => {
+    let calls = 0;
+    const { actor, metrics, stop } = setUp(() => {
+      calls += 1;
+      if (calls === 1) throw new Error('bug');
+      return Promise.resolve(delivered);
+    });
+    actor.offer(makePush('a'));
+    actor.offer(makePush('b'));
+    await eventually(() => metrics.delivered.of('apns').value === 2);
+    expect(actor.status()).toMatchObject({ held: 0, inFlight: 0 });
+    await stop();
+  });
+
+  it.each<[string, Outcome]>([
+    ['is away', { kind: 'retry', reason: 'gone', cause: 'transport', afterMs: null, scope: 'push' }],
+    ['refuses our settings', { kind: 'misconfigured', reason: 'InvalidProviderToken' }],
+    ['is overloaded', { kind: 'retry', reason: 'busy', cause: 'server', afterMs: 20, scope: 'notifier' }],
+  ])('gives up no push because its provider %s for long', async (_what, failure) => {
+    let isUp = false;
+    const { actor, sent, givenUp, metrics, stop } = setUp(() => Promise.resolve(isUp ? delivered : failure), {
+      breakerProbeMs: 20,
+    });
+    for (let i = 0; i < 5; i += 1) actor.offer(makePush(`${i}`));
+    await eventually(() => sent.length >= 40);
+    expect(givenUp).toEqual([]);
+    isUp = true;
+    await eventually(() => metrics.delivered.of('apns').value === 5);
+    await stop();
+  });
+
+  it('gives up a push that alone makes its provider hold back, while others are delivered', async () => {
+    const { actor, givenUp, metrics, stop } = setUp((push) =>
+      Promise.resolve(
+        push.device.serviceId === tokenOf('poison')
+          ? { kind: 'retry', reason: 'quota', cause: 'throttled', afterMs: 5, scope: 'notifier' }
+          : delivered,
+      ),
+    );
+    actor.offer(makePush('poison'));
+    let offered = 0;
+    await eventually(() => {
+      if (actor.offer(makePush(`${offered}`))) offered += 1;
+      return givenUp.length === 1;
+    });
+    await eventually(() => metrics.delivered.of('apns').value === offered);
+    await stop();
+  });
+
+  it('probes with one push at a time after its settings were refused', async () => {
+    let atOnce = 0;
+    const { actor, sent, stop } = setUp(
+      async () => {
+        atOnce += 1;
+        await new Promise((resolve) => setImmediate(resolve));
+        if (sent.length > 10) expect(atOnce).toBe(1);
+        atOnce -= 1;
+        return { kind: 'misconfigured', reason: 'InvalidProviderToken' };
+      },
+      { breakerProbeMs: 30 },
+    );
+    for (let i = 0; i < 10; i += 1) actor.offer(makePush(`${i}`));
+    await eventually(() => actor.status().breaker === 'open');
+    const before = sent.length;
+    expect(before).toBeLessThanOrEqual(8);
+    await eventually(() => sent.length >= before + 6);
+    await stop();
+  });
+
+  it('is not held back longer because the clock was put back', async () => {
+    const answers: Outcome[] = [
+      { kind: 'retry', reason: 'slow', cause: 'throttled', afterMs: 50_000, scope: 'notifier' },
+    ];
+    const { actor, clock, stop } = setUp(() => Promise.resolve(answers.pop() ?? delivered));
+    actor.offer(makePush('a'));
+    await eventually(() => actor.status().pausedUntilMs !== null);
+    clock.offsetMs = -24 * 3_600_000;
+    expect(actor.offer(makePush('b'))).toBe(true);
+    await stop();
+  });
+
+  it('at the deadline of a stop waits for no claim, and sends nothing that a late one brings', async () => {
+    const { actor, outbox, sent, stop } = setUp(
+      (_push, signal) =>
+        new Promise((resolve) =>
+          signal.addEventListener('abort', () =>
+            resolve({ kind: 'retry', reason: 'stopping', cause: 'transport', afterMs: null, scope: 'push' }),
+          ),
+        ),
+      { outboxPollMs: 60_000 },
+    );
+    const claim = outbox.claim.bind(outbox);
+    let hand = (): void => undefined;
+    outbox.claim = (service, limit) =>
+      new Promise((resolve) => (hand = () => resolve(claim(service, limit))));
+    outbox.put({ push: makePush('late'), dueAtMs: Date.now() - 1 });
+    actor.offer(makePush('fresh'));
+    await eventually(() => sent.length === 1 && actor.status().held > 1);
+    await stop(30);
+    hand();
+    expect(sent).toHaveLength(1);
+    expect(outbox.rows.size).toBe(2);
+    expect(
+      [...outbox.rows.values()].find(({ push }) => push.device.serviceId === tokenOf('late')),
+    ).toMatchObject({ push: { attempts: 0 } });
   });
 });
