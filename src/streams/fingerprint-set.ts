@@ -9,6 +9,9 @@ export interface Fingerprint {
 /**
  * A set of 64-bit fingerprints in one typed array: 16 bytes an entry at worst half full, and nothing for the garbage
  * collector to walk. (0, 0) stands for a free place; whoever has that fingerprint is taken for (1, 0).
+ *
+ * Both halves decide on the place: whoever chooses the texts can make thousands that agree in one half whatever the
+ * seeds are, and in one run of places each of them would cost a walk past all others.
  */
 export class FingerprintSet {
   #places = new Uint32Array(INITIAL_ENTRIES * 4);
@@ -37,7 +40,7 @@ export class FingerprintSet {
     this.#size -= 1;
     // Backward-shift deletion, as in the account table.
     for (let place = (hole + 1) & this.#mask; this.#isAt(place); place = (place + 1) & this.#mask) {
-      const home = (this.#places[place * 2] ?? 0) & this.#mask;
+      const home = ((this.#places[place * 2] ?? 0) ^ (this.#places[place * 2 + 1] ?? 0)) & this.#mask;
       if (((place - home) & this.#mask) >= ((place - hole) & this.#mask)) {
         this.#places[hole * 2] = this.#places[place * 2] ?? 0;
         this.#places[hole * 2 + 1] = this.#places[place * 2 + 1] ?? 0;
@@ -56,7 +59,7 @@ export class FingerprintSet {
   #placeOf(low: number, high: number): number {
     const places = this.#places;
     const first = low === 0 && high === 0 ? 1 : low;
-    for (let place = first & this.#mask; ; place = (place + 1) & this.#mask) {
+    for (let place = (first ^ high) & this.#mask; ; place = (place + 1) & this.#mask) {
       const storedLow = places[place * 2];
       const storedHigh = places[place * 2 + 1];
       if ((storedLow === first && storedHigh === high) || (storedLow === 0 && storedHigh === 0)) return place;
