@@ -37,6 +37,7 @@ import { createPipeline } from './streams/pipeline.js';
 import { SubscriptionIndex } from './subscription-index/subscription-index.js';
 import type { Log } from './telemetry/log.js';
 import { Metrics, registerGauges } from './telemetry/metrics.js';
+import { SampledLog } from './telemetry/sampled-log.js';
 import { AllTimeCounters, Statistics } from './telemetry/statistics.js';
 
 export interface App {
@@ -161,6 +162,7 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
   );
 
   // The way of a notice: node links → pipeline → notifier actors, or the outbox.
+  const stageFaults = new SampledLog(clock);
   const marks = options.duplicateFilterOptions(config, randomBytes);
   const pipeline = createPipeline<NodeLink>({
     decode: decodeNotifyMessage,
@@ -176,7 +178,9 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
     metrics,
     onFault(stage, error) {
       metrics.stageFailures.of(stage).add();
-      log.error({ stage, fault: faultName(error) }, 'a frame was lost to a fault of ours');
+      stageFaults.note(stage, (occurrences) =>
+        log.error({ stage, fault: faultName(error), occurrences }, 'a frame was lost to a fault of ours'),
+      );
     },
   });
   const client = createOxenmqClient({
