@@ -15,6 +15,7 @@ import { randomNonces } from './crypto/seal.js';
 import { createRandomBytes } from './crypto/sodium.js';
 import { nowSeconds, systemClock as clock } from './domain/clock.js';
 import type { ServiceName } from './domain/ids.js';
+import type { Subscription } from './domain/subscription.js';
 import { systemRandom as random } from './domain/random.js';
 import { createAdminServer } from './http/admin.js';
 import { createHttpServer } from './http/server.js';
@@ -257,11 +258,13 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
 
   // What was there before us.
   const loadStartedAtMs = clock.nowMs();
-  const load = store.load(
-    (page) => page.forEach((subscription) => index.load(subscription)),
-    config.database.loadPageRows,
-  );
-  await load;
+  let unusable = 0;
+  const visit = (page: readonly Subscription[]): void => {
+    for (const subscription of page) if (!index.load(subscription)) unusable += 1;
+  };
+  await store.load(visit, config.database.loadPageRows);
+  if (unusable > 0)
+    log.warn({ rows: unusable }, 'subscriptions in the database that no client can have made');
   index.finishLoad();
   network.loaded();
   loading.seconds = (clock.nowMs() - loadStartedAtMs) / 1000;

@@ -1,4 +1,4 @@
-import type { ServiceId } from '../domain/ids.js';
+import { SERVICE_DATA_MAX_BYTES, USER_PREFIX, type ServiceId } from '../domain/ids.js';
 import type { Subscription } from '../domain/subscription.js';
 import type { Arena, Handle } from './arena.js';
 import { encodeMonitorEntry, tagOffset } from './monitor-entry.js';
@@ -44,7 +44,17 @@ const REJECTED = 16;
 
 const LOWER_HEX = /^(?:[0-9a-f]{2})+$/;
 
-/** Writes a subscription into the arena, not yet linked to others. */
+const UINT32_MAX = 0xffff_ffff;
+
+/** Whether `writeRecord` can write it; true for everything that came in by a checked request. */
+export function isPackable({ account, authorisation, serviceData }: Subscription): boolean {
+  const { ed25519Key, signedAtSeconds } = authorisation;
+  if (account[0] === USER_PREFIX && ed25519Key === null) return false;
+  if (serviceData !== null && serviceData.length > SERVICE_DATA_MAX_BYTES) return false;
+  return signedAtSeconds >= 0 && signedAtSeconds <= UINT32_MAX;
+}
+
+/** Writes a subscription into the arena, not yet linked to others. Throws for one that is not packable. */
 export function writeRecord(arena: Arena, subscription: Subscription, serviceNumber: number): Handle {
   const entry = encodeMonitorEntry(subscription);
   const packed = LOWER_HEX.test(subscription.serviceId);
@@ -65,7 +75,7 @@ export function writeRecord(arena: Arena, subscription: Subscription, serviceNum
     (packed ? PACKED_HEX : 0) |
     (serviceData === null ? 0 : HAS_SERVICE_DATA) |
     (subscription.authorisation.subaccount === null ? 0 : HAS_SUBACCOUNT);
-  chunk[at + IS_USER] = subscription.authorisation.ed25519Key === null ? 0 : 1;
+  chunk[at + IS_USER] = subscription.account[0] === USER_PREFIX ? 1 : 0;
   chunk.writeUInt16LE(subscription.namespaces.length, at + NAMESPACES);
   chunk.writeUInt16LE(serviceId.length, at + SERVICE_ID_LENGTH);
   chunk.writeUInt32LE(serviceData?.length ?? 0, at + SERVICE_DATA_LENGTH);

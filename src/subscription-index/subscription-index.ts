@@ -4,7 +4,7 @@ import { isSignatureExpired, type Subscription, type SubscriptionKey } from '../
 import { AccountTable } from './account-table.js';
 import { Arena, type Handle } from './arena.js';
 import type { AccountSlot, MonitorEntrySink, MonitoredAccounts } from './port.js';
-import { RecordCursor, storedServiceId, writeRecord } from './record.js';
+import { isPackable, RecordCursor, storedServiceId, writeRecord } from './record.js';
 
 /** What the pipeline needs to know of one subscription that a notice concerns. */
 export interface MatchedDevice {
@@ -27,6 +27,9 @@ export type IndexRemoval =
   /** The last one of its account: the slot is free again. */
   | { readonly kind: 'account-removed'; readonly slot: AccountSlot };
 
+/** So many different entries of one account are compared with each other. */
+const MERGED_MAX = 16;
+
 const idOf = (key: SubscriptionKey): string =>
   `${key.account.hexSlice(0, ACCOUNT_BYTES)} ${key.service} ${key.serviceId}`;
 
@@ -42,6 +45,8 @@ export class SubscriptionIndex implements MonitoredAccounts {
   readonly #countByService: number[] = [];
   readonly #cursor = new RecordCursor(this.#arena);
   readonly #other = new RecordCursor(this.#arena);
+  /** Of one account, while it is encoded. */
+  readonly #kept: Handle[] = [];
   #size = 0;
   #removedWhileLoading: Set<string> | null = null;
 
@@ -98,8 +103,9 @@ export class SubscriptionIndex implements MonitoredAccounts {
 
   /** Adds a subscription or puts it in the place of the one with the same key. */
   upsert(subscription: Subscription): IndexUpsert {
-    const { slot, added } = this.#accounts.findOrAdd(subscription.account);
+    // First what may throw: an account without a record is none.
     const handle = writeRecord(this.#arena, subscription, this.#serviceNumber(subscription.service));
+    const { slot, added } = this.#accounts.findOrAdd(subscription.account);
     if (added) {
       this.#accounts.setHead(slot, handle);
       this.#count(subscription.service, 1);
@@ -124,13 +130,18 @@ export class SubscriptionIndex implements MonitoredAccounts {
     this.#removedWhileLoading = new Set();
   }
 
-  /** A row of the database: what is here already, or was removed meanwhile, was committed later and stays so. */
-  load(subscription: Subscription): void {
+  /**
+   * A row of the database: what is here already, or was removed meanwhile, was committed later and stays so. False for
+   * one that no client of ours can have made (put there by another hand): it is left out.
+   */
+  load(subscription: Subscription): boolean {
+    if (!isPackable(subscription)) return false;
     if (this.#removedWhileLoading !== null && this.#removedWhileLoading.size > 0) {
-      if (this.#removedWhileLoading.has(idOf(subscription))) return;
+      if (this.#removedWhileLoading.has(idOf(subscription))) return true;
     }
     const slot = this.#accounts.find(subscription.account);
     if (slot < 0 || this.#find(slot, subscription) === null) this.upsert(subscription);
+    return true;
   }
 
   finishLoad(): void {
@@ -189,15 +200,14 @@ export class SubscriptionIndex implements MonitoredAccounts {
   }
 
   appendMonitorEntries(slot: AccountSlot, nowSeconds: number, sink: MonitorEntrySink): number {
-    let appended = 0;
-    for (let handle = this.#accounts.head(slot); handle !== 0; handle = this.#cursor.moveTo(handle).next) {
-      this.#cursor.moveTo(handle);
-      if (!this.#isSendable(this.#cursor, nowSeconds) || this.#isSuperfluous(slot, handle, nowSeconds))
-        continue;
-      sink.append(this.#cursor.moveTo(handle).monitorEntry);
-      appended += 1;
+    const kept = this.#kept;
+    kept.length = 0;
+    const cursor = this.#cursor;
+    for (let handle = this.#accounts.head(slot); handle !== 0; handle = cursor.next) {
+      if (this.#isSendable(cursor.moveTo(handle), nowSeconds)) this.#merge(handle);
     }
-    return appended;
+    for (const handle of kept) sink.append(cursor.moveTo(handle).monitorEntry);
+    return kept.length;
   }
 
   /** Storage nodes refuse this account's signatures: they are not sent again until a client brings new ones. */
@@ -211,25 +221,39 @@ export class SubscriptionIndex implements MonitoredAccounts {
     return !cursor.isRejected && !isSignatureExpired(cursor.signedAtSeconds, nowSeconds);
   }
 
-  /** The merge rule of spec session-push-v2, 9.6: of equal ones the newest, and none that another one covers. */
-  #isSuperfluous(slot: AccountSlot, handle: Handle, nowSeconds: number): boolean {
-    const mine = this.#cursor.moveTo(handle);
+  /**
+   * The merge rule of spec session-push-v2, 9.6: of equal ones the newest, and none that another one covers. The cursor
+   * is on the record. Clients want a handful of different things; whoever makes up thousands gets them unmerged, because
+   * comparing all with all would hold up everybody.
+   */
+  #merge(handle: Handle): void {
+    const kept = this.#kept;
+    const mine = this.#cursor;
     const other = this.#other;
-    for (let at = this.#accounts.head(slot); at !== 0; at = other.next) {
-      other.moveTo(at);
-      if (at === handle || !this.#isSendable(other, nowSeconds) || !other.covers(mine)) continue;
-      if (!mine.covers(other)) return true;
-      const newer = other.signedAtSeconds - mine.signedAtSeconds;
-      if (newer > 0 || (newer === 0 && at < handle)) return true;
+    for (let at = 0; at < kept.length && at < MERGED_MAX; at += 1) {
+      const otherHandle = kept[at] ?? 0;
+      other.moveTo(otherHandle);
+      const isCovered = other.covers(mine);
+      const covers = mine.covers(other);
+      if (isCovered && covers) {
+        const newer = mine.signedAtSeconds - other.signedAtSeconds;
+        if (newer < 0 || (newer === 0 && otherHandle < handle)) return;
+      } else if (isCovered) return;
+      if (!covers) continue;
+      kept.splice(at, 1);
+      at -= 1;
     }
-    return false;
+    kept.push(handle);
   }
 
   #isCoveredByAnother(slot: AccountSlot, handle: Handle): boolean {
     const mine = this.#cursor.moveTo(handle);
     const other = this.#other;
     for (let at = this.#accounts.head(slot); at !== 0; at = other.next) {
-      if (!other.moveTo(at).isRejected && other.covers(mine)) return true;
+      // What has run out is not registered any more, though it may still be here. A signature is as old as its request.
+      if (other.moveTo(at).isRejected || isSignatureExpired(other.signedAtSeconds, mine.signedAtSeconds))
+        continue;
+      if (other.covers(mine)) return true;
     }
     return false;
   }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ServiceName } from '../../src/domain/ids.js';
 import type { Subscription } from '../../src/domain/subscription.js';
 import { SubscriptionIndex } from '../../src/subscription-index/subscription-index.js';
-import { accountOf, makeSubscription, tokenOf } from '../simulators/subscriptions.js';
+import { accountOf, bytesOf, makeSubscription, tokenOf } from '../simulators/subscriptions.js';
 
 const NAMESPACES = [-11, 0, 1, 2];
 
@@ -84,6 +84,70 @@ describe('the subscription index', () => {
         expect(live).toBe(accounts.size);
       }),
       { numRuns: 150 },
+    );
+  });
+
+  it('registers, of all subscriptions of an account, those that no other covers', () => {
+    const device = fc.record({
+      namespaces: fc.subarray(NAMESPACES, { minLength: 1 }),
+      wantData: fc.boolean(),
+      subaccount: fc.constantFrom(null, 'a', 'b'),
+      signedAtSeconds: fc.integer({ min: 1_700_000_000, max: 1_700_000_003 }),
+    });
+    type Wanted = (typeof device extends fc.Arbitrary<infer T> ? T : never) & { readonly at: number };
+    const covers = (one: Wanted, other: Wanted): boolean =>
+      (one.wantData || !other.wantData) &&
+      one.subaccount === other.subaccount &&
+      other.namespaces.every((namespace) => one.namespaces.includes(namespace));
+    const isSuperfluous = (one: Wanted, all: readonly Wanted[]): boolean =>
+      all.some((other) => {
+        if (other === one || !covers(other, one)) return false;
+        if (!covers(one, other)) return true;
+        const newer = other.signedAtSeconds - one.signedAtSeconds;
+        return newer > 0 || (newer === 0 && other.at < one.at);
+      });
+    fc.assert(
+      fc.property(
+        fc.array(device, { minLength: 1, maxLength: 12 }),
+        fc.constantFrom(3, 5),
+        (devices, prefix) => {
+          const index = new SubscriptionIndex(1);
+          const all = devices.map((wanted, at) => ({ ...wanted, at }));
+          for (const { at, namespaces, wantData, subaccount, signedAtSeconds } of all) {
+            const account = accountOf('one', prefix);
+            const { authorisation } = makeSubscription('one', { account });
+            index.upsert(
+              makeSubscription('one', {
+                account,
+                serviceId: tokenOf(`${at}`),
+                namespaces,
+                wantData,
+                authorisation: {
+                  ...authorisation,
+                  signedAtSeconds,
+                  signature: bytesOf(`${at}`, 64),
+                  subaccount:
+                    subaccount === null
+                      ? null
+                      : { tag: bytesOf(subaccount, 36), signature: bytesOf(subaccount, 64) },
+                },
+              }),
+            );
+          }
+          const sent: string[] = [];
+          const count = index.appendMonitorEntries(0, 1_700_000_100, {
+            append: (bytes) => sent.push(bytes.toString('hex')),
+          });
+          expect(count).toBe(sent.length);
+          const expected = all.filter((one) => !isSuperfluous(one, all));
+          expect(sent).toHaveLength(expected.length);
+          for (const { at } of expected) {
+            const signature = bytesOf(`${at}`, 64).toString('hex');
+            expect(sent.some((entry) => entry.includes(signature))).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 300 },
     );
   });
 });

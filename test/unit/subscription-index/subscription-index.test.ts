@@ -178,4 +178,58 @@ describe('the subscription index', () => {
     expect(index.slotLimit).toBe(500);
     expect(index.reservedBytes).toBe(1 << 20);
   });
+
+  it.each([
+    ['that want the same', () => [0]],
+    ['that all want something else', (device: number) => [device]],
+  ])('encodes an account of thousands of devices %s without holding anybody up', (_what, namespacesOf) => {
+    const index = new SubscriptionIndex(1);
+    for (let device = 0; device < 4000; device += 1) {
+      index.upsert(
+        makeSubscription('a', { serviceId: tokenOf(`${device}`), namespaces: namespacesOf(device) }),
+      );
+    }
+    const startedAt = performance.now();
+    index.appendMonitorEntries(0, 1_700_000_100, { append: () => undefined });
+    expect(performance.now() - startedAt).toBeLessThan(300);
+  });
+
+  it('tells storage nodes at once of a subscription that only one with an expired signature covers', () => {
+    const index = new SubscriptionIndex(1);
+    const old = makeSubscription('a');
+    index.upsert(old);
+    const signedAtSeconds = old.authorisation.signedAtSeconds + 14 * 24 * 3600;
+    const fresh = { ...old, authorisation: { ...old.authorisation, signedAtSeconds } };
+    expect(index.upsert(fresh).monitorChanged).toBe(true);
+  });
+
+  it('leaves out rows that no client can have made, and is none the worse for it', () => {
+    const index = new SubscriptionIndex(1);
+    const good = makeSubscription('a');
+    index.startLoad();
+    expect(index.load({ ...good, authorisation: { ...good.authorisation, ed25519Key: null } })).toBe(false);
+    expect(index.load({ ...good, authorisation: { ...good.authorisation, signedAtSeconds: 2 ** 40 } })).toBe(
+      false,
+    );
+    expect(index.load(good)).toBe(true);
+    index.finishLoad();
+    expect([index.size, index.accountCount]).toEqual([1, 1]);
+  });
+
+  it('tells subaccounts of a group apart, also where a row has a key that groups do not have', () => {
+    const index = new SubscriptionIndex(1);
+    const account = accountOf('group', 3);
+    for (const member of ['one', 'two']) {
+      const { authorisation } = makeSubscription('group', { account });
+      const subaccount = { tag: bytesOf(member, 36), signature: bytesOf(member, 64) };
+      index.upsert(
+        makeSubscription('group', {
+          account,
+          serviceId: tokenOf(member),
+          authorisation: { ...authorisation, ed25519Key: bytesOf('key', 32), subaccount },
+        }),
+      );
+    }
+    expect(index.appendMonitorEntries(0, 1_700_000_100, { append: () => undefined })).toBe(2);
+  });
 });
