@@ -38,6 +38,11 @@ export interface HttpConfig {
   readonly connectionTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
+  readonly batchMaxElements: number;
+  readonly batchElementsInProgress: number;
+  readonly checksPerTurn: number;
+  readonly maxNamespaces: number;
+  readonly answerTimeoutMs: number;
   readonly retryAfterSeconds: number;
 }
 

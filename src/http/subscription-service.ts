@@ -24,6 +24,8 @@ export type SubscriptionAnswer =
   | { readonly error: number; readonly message?: string };
 
 export interface SubscriptionLimits {
+  /** Elements of one array; a hundred come from one client at most, and 100,000 bytes hold some 250 that make sense. */
+  readonly elementsMax: number;
   /** Elements of one array that are in progress at once; the others wait. */
   readonly elementsInProgress: number;
   /** Elements checked in one turn of the event loop, over all requests; one takes about 0.15 ms. */
@@ -35,6 +37,7 @@ export interface SubscriptionLimits {
 }
 
 export const defaultSubscriptionLimits: SubscriptionLimits = {
+  elementsMax: 1000,
   elementsInProgress: 128,
   checksPerTurn: 16,
   namespacesMax: 256,
@@ -140,6 +143,10 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
         metrics.requests.of('error-1').add();
         return request === undefined ? answers.invalidJson : answers.neitherObjectNorArray;
       }
+      if (Array.isArray(request) && request.length > limits.elementsMax) {
+        metrics.requests.of('error-1').add();
+        return answers.tooManyElements;
+      }
       const deadline = new Deadline(limits.answerTimeoutMs, () => {
         metrics.requests.of('error-3').add();
         return answers.timeout;
@@ -207,6 +214,7 @@ const answers = {
   internalError: errorAnswer(clientError(clientErrorCode.internalError, INTERNAL_ERROR_MESSAGE)),
   timeout: errorAnswer(clientError(clientErrorCode.serviceTimeout, TIMEOUT_MESSAGE)),
   invalidJson: errorAnswer(badInput('Invalid JSON')),
+  tooManyElements: errorAnswer(badInput('Invalid request: too many elements')),
   neitherObjectNorArray: errorAnswer(badInput('Invalid JSON: expected object or array of objects')),
 } as const satisfies Record<string, SubscriptionAnswer>;
 

@@ -323,3 +323,13 @@ describe('the order of the checks', () => {
     },
   );
 });
+
+describe('a request of too many elements', () => {
+  it('is refused as a whole before anything is checked, and one of exactly the limit is not', async () => {
+    const { service } = createTestService();
+    const { elementsMax } = defaultSubscriptionLimits;
+    const refusal = { error: 1, message: 'Invalid request: too many elements' };
+    expect(await service.handle('subscribe', json(Array(elementsMax + 1).fill({})))).toEqual(refusal);
+    expect(await service.handle('subscribe', json(Array(elementsMax).fill({})))).toHaveLength(elementsMax);
+  });
+});
