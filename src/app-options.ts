@@ -123,6 +123,9 @@ export function notifierEntries({ notifiers, delivery }: Config): {
 /** For what is still in the outbox's buffer at a stop. */
 export const FLUSH_TIMEOUT_MS = 10_000;
 
+/** From the end of the drain's time until everything in flight is in the outbox's hands. */
+export const DRAIN_GRACE_MS = 5_000;
+
 /** By then the first subscriptions are loaded and registered. */
 export const START_UP_MS = 30_000;
 

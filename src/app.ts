@@ -22,7 +22,7 @@ import { createHttpServer } from './http/server.js';
 import { createSubscriptionService, defaultSubscriptionLimits } from './http/subscription-service.js';
 import { acquireInstanceLock } from './lifecycle/lock.js';
 import { Parts } from './lifecycle/parts.js';
-import { every } from './lifecycle/schedule.js';
+import { every, type Schedule } from './lifecycle/schedule.js';
 import { releaseStartUpMemory } from './lifecycle/start-up-memory.js';
 import type { NodeLink } from './network/node-link.js';
 import { createNotifiers } from './notifiers/registry.js';
@@ -69,11 +69,10 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
   const metrics = new Metrics();
   metrics.collectProcessMetrics();
   const randomBytes = createRandomBytes();
+  const schedules: Schedule[] = [];
   const repeat = (seconds: number, task: () => Promise<unknown>): void => {
-    const schedule = every(seconds * 1000, task, (error) =>
-      log.warn({ fault: faultName(error) }, 'will be tried again'),
-    );
-    parts.add(() => schedule.stop());
+    const onFailure = (error: unknown): void => log.warn({ fault: faultName(error) }, 'will be tried again');
+    schedules.push(every(seconds * 1000, task, onFailure));
   };
 
   // Who we are. Two processes with one key would silence each other at the storage nodes (spec oxenmq, 1.2).
@@ -134,8 +133,12 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
     network: () => network.status(),
     subscriptions: () => index.countsByService(),
   });
+  parts.add(() => statistics.collect());
+  repeat(config.database.statisticsFlushSeconds, async () => statistics.collect());
   const system = createActorSystem({ log, metrics, clock });
   parts.add(() => system.stop());
+  // After the drain: a sweep that waits for the database must not keep the doors open.
+  parts.add(() => Promise.all(schedules.map((schedule) => schedule.stop())));
   const subscriptions = createSubscriptionActors(system, {
     store,
     index,
@@ -245,7 +248,8 @@ async function start(config: Config, log: Log, parts: Parts): Promise<App> {
   });
   const adminAddress = (await admin.listen()).url;
   parts.add(() => admin.close());
-  parts.add(() => delivery.drain(AbortSignal.timeout(config.shutdown.drainSeconds * 1000)));
+  const drainMs = config.shutdown.drainSeconds * 1000;
+  parts.add(() => delivery.drain(AbortSignal.timeout(drainMs)), drainMs + options.DRAIN_GRACE_MS);
   parts.add(() => pipeline.complete());
   index.startLoad();
   await network.start();
