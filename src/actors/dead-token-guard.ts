@@ -51,11 +51,24 @@ export class DeadTokenGuard {
     return false;
   }
 
+  /** What was allowed did not take place: the subscription had been renewed, was gone, or the store was away. */
+  kept(service: ServiceName): void {
+    const window = this.#windows.get(service);
+    if (window !== undefined && window.removed > 0) window.removed -= 1;
+  }
+
+  /** Whether this service's removals are stopped now. */
+  isAlarmed(service: ServiceName): boolean {
+    const window = this.#windows.get(service);
+    return (
+      window !== undefined &&
+      window.alarmed &&
+      this.clock.nowMs() - window.startedAtMs < this.options.windowMs
+    );
+  }
+
   /** Services whose removals are stopped now. */
   alarmed(): ServiceName[] {
-    const now = this.clock.nowMs();
-    return [...this.#windows]
-      .filter(([, window]) => window.alarmed && now - window.startedAtMs < this.options.windowMs)
-      .map(([service]) => service);
+    return [...this.#windows.keys()].filter((service) => this.isAlarmed(service));
   }
 }

@@ -28,11 +28,23 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
     const { service, device } = push;
     for (const account of await deps.accountsOfDevice(service, device.serviceId)) {
       if (!deps.guard.allow(service)) return;
-      deps.subscriptions.tokenDied({ account, service, serviceId: device.serviceId }, sinceMs, onFailure);
+      const key = { account, service, serviceId: device.serviceId };
+      const onKept = (): void => deps.guard.kept(service);
+      deps.subscriptions.tokenDied(
+        key,
+        sinceMs,
+        () => {
+          onFailure();
+          onKept();
+        },
+        onKept,
+      );
     }
   };
 
   return (push, sinceMs) => {
+    // A thousand dead tokens a second need not ask the database a thousand times what must not be removed.
+    if (deps.guard.isAlarmed(push.service)) return;
     const id = `${push.service} ${push.device.serviceId}`;
     if (inProgress.has(id)) return;
     inProgress.add(id);

@@ -27,6 +27,7 @@ type SubscriptionMessage =
       readonly key: SubscriptionKey;
       readonly sinceMs: number;
       readonly reject: (error: unknown) => void;
+      readonly onKept: () => void;
     }
   | { readonly kind: 'expired'; readonly key: SubscriptionKey };
 
@@ -56,7 +57,13 @@ export interface SubscriptionActors {
   /** False when there was none. */
   unsubscribe(key: SubscriptionKey): Promise<boolean>;
   /** The provider says the token is dead since `sinceMs`: removed unless the client has renewed it later. */
-  tokenDied(key: SubscriptionKey, sinceMs: number, onFailure: (error: unknown) => void): void;
+  tokenDied(
+    key: SubscriptionKey,
+    sinceMs: number,
+    onFailure: (error: unknown) => void,
+    /** It was renewed, or is not there. */
+    onKept?: () => void,
+  ): void;
   /** The row is gone because its signature has run out. */
   expired(key: SubscriptionKey): void;
   readonly living: number;
@@ -115,6 +122,8 @@ export function createSubscriptionActors(
           if (await store.removeIfNotRenewedSince(message.key, message.sinceMs)) {
             metrics.subscriptionChanges.of('dead-token').add();
             removeFromIndex(message.key);
+          } else {
+            message.onKept();
           }
         } catch (error) {
           message.reject(error);
@@ -163,7 +172,8 @@ export function createSubscriptionActors(
       ),
     unsubscribe: (key) =>
       new Promise((resolve, reject) => tell(key, { kind: 'unsubscribe', key, resolve, reject })),
-    tokenDied: (key, sinceMs, reject) => tell(key, { kind: 'token-died', key, sinceMs, reject }),
+    tokenDied: (key, sinceMs, reject, onKept = () => undefined) =>
+      tell(key, { kind: 'token-died', key, sinceMs, reject, onKept }),
     expired: (key) => tell(key, { kind: 'expired', key }),
   };
 }

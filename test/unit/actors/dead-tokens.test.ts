@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { DeadTokenGuard } from '../../../src/actors/dead-token-guard.js';
+import { createDeadTokenReporter } from '../../../src/actors/dead-tokens.js';
+import { createActorSystem } from '../../../src/actors/spawn.js';
+import { createSubscriptionActors } from '../../../src/actors/subscription.js';
+import type { AccountId, ServiceName } from '../../../src/domain/ids.js';
+import type { Push } from '../../../src/domain/push.js';
+import { SubscriptionIndex } from '../../../src/subscription-index/subscription-index.js';
+import { silentLog } from '../../../src/telemetry/log.js';
+import { Metrics } from '../../../src/telemetry/metrics.js';
+import { eventually } from '../../simulators/eventually.js';
+import { accountOf, bytesOf, tokenOf } from '../../simulators/subscriptions.js';
+
+const APNS = 'apns' as ServiceName;
+const MINIMUM = 3;
+
+const pushTo = (label: string): Push => ({
+  service: APNS,
+  account: accountOf(label),
+  device: { serviceId: tokenOf(label), serviceData: null },
+  content: { kind: 'sealed', payload: bytesOf(label, 296) },
+  priority: 'high',
+  expiresAtMs: Date.now() + 60_000,
+  dedupeKey: bytesOf(label, 16),
+  receivedAtMs: Date.now(),
+  attempts: 0,
+  outboxId: null,
+});
+
+function setUp(answer: () => Promise<boolean>) {
+  const clock = { nowMs: () => Date.now() };
+  const metrics = new Metrics();
+  const alarms: ServiceName[] = [];
+  const state = { asked: 0, tried: 0 };
+  const guard = new DeadTokenGuard(
+    { percent: 0, minimum: MINIMUM, windowMs: 600_000 },
+    clock,
+    () => 0,
+    (service) => alarms.push(service),
+  );
+  const subscriptions = createSubscriptionActors(createActorSystem({ log: silentLog(), metrics, clock }), {
+    store: {
+      upsert: () => Promise.resolve('added'),
+      remove: () => Promise.resolve(false),
+      removeIfNotRenewedSince: () => {
+        state.tried += 1;
+        return answer();
+      },
+    },
+    index: new SubscriptionIndex(1),
+    accountChanged: () => undefined,
+    accountRemoved: () => undefined,
+    clock,
+    metrics,
+  });
+  const report = createDeadTokenReporter({
+    accountsOfDevice: (_service, serviceId) => {
+      state.asked += 1;
+      return Promise.resolve([accountOf(serviceId)] as AccountId[]);
+    },
+    subscriptions,
+    guard,
+    log: silentLog(),
+    metrics,
+  });
+  return { report, state, alarms, subscriptions };
+}
+
+describe('dead tokens', () => {
+  it.each<[string, () => Promise<boolean>]>([
+    ['have been renewed since', () => Promise.resolve(false)],
+    ['cannot be removed because the store is away', () => Promise.reject(new Error('away'))],
+  ])('that %s do not count as removed', async (_what, answer) => {
+    const { report, state, alarms, subscriptions } = setUp(answer);
+    for (let i = 1; i <= 5 * MINIMUM; i += 1) {
+      report(pushTo('the same'), Date.now());
+      await eventually(() => state.tried === i && subscriptions.living === 0);
+    }
+    expect(alarms).toEqual([]);
+  });
+
+  it('are not looked up any more while the guard has stopped removals', async () => {
+    const { report, state, alarms, subscriptions } = setUp(() => Promise.resolve(true));
+    for (let i = 0; i <= MINIMUM; i += 1) report(pushTo(`${i}`), Date.now());
+    await eventually(() => alarms.length === 1 && subscriptions.living === 0);
+    const before = state.asked;
+    for (let i = 0; i < 100; i += 1) report(pushTo(`later ${i}`), Date.now());
+    expect(state.asked).toBe(before);
+    expect(state.tried).toBe(MINIMUM);
+  });
+});
