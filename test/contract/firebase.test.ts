@@ -230,16 +230,20 @@ describe('every documented answer', () => {
 });
 
 describe('what one client can provoke', () => {
-  it('stops nobody else: a token of another project, and a quota that may be of one device', async () => {
+  it('stops nobody else: a token of another project or platform, and a quota that may be of one device', async () => {
     const foreign = fcmToken();
+    const browser = fcmToken();
     const flooded = fcmToken();
     fcm.answers.forToken(foreign, fcmError(403, 'PERMISSION_DENIED', 'SENDER_ID_MISMATCH'));
+    fcm.answers.forToken(browser, fcmError(401, 'UNAUTHENTICATED', 'THIRD_PARTY_AUTH_ERROR'));
     fcm.answers.forToken(flooded, fcmError(429, 'RESOURCE_EXHAUSTED', 'QUOTA_EXCEEDED'));
     const notifier = start();
     expect(await notifier.send(pushFor(foreign), never)).toMatchObject({ kind: 'misconfigured' });
+    expect(await notifier.send(pushFor(browser), never)).toMatchObject({ kind: 'misconfigured' });
     expect(await notifier.send(pushFor(flooded), never)).toMatchObject({ kind: 'retry', scope: 'notifier' });
     await notifier.send(pushFor(fcmToken()), never);
     expect(await notifier.send(pushFor(foreign), never)).toMatchObject({ kind: 'dropped' });
+    expect(await notifier.send(pushFor(browser), never)).toMatchObject({ kind: 'dropped' });
     expect(await notifier.send(pushFor(flooded), never)).toMatchObject({ kind: 'retry', scope: 'push' });
   });
 

@@ -54,7 +54,7 @@ const documented: Readonly<Record<string, Rule>> = {
   QUOTA_EXCEEDED: throttled,
   UNAVAILABLE: server('notifier'),
   INTERNAL: server('push'),
-  THIRD_PARTY_AUTH_ERROR: misconfigured,
+  THIRD_PARTY_AUTH_ERROR: foreignToken, // a token of an iPhone or a browser: anybody can get one of the project
 };
 
 export const documentedFcmCodes: readonly string[] = Object.keys(documented);
