@@ -186,7 +186,7 @@ export class Metrics {
     });
   }
 
-  /** A reading that may fail (the database is away): the metric is then left out of that answer. */
+  /** A reading that may fail or hang (the database is away): the metric is then left out of that answer. */
   asyncLabelledGauge(
     name: string,
     help: string,
@@ -201,7 +201,7 @@ export class Metrics {
       async collect() {
         this.reset();
         try {
-          for (const [value, reading] of await read()) this.set({ [label]: value }, reading);
+          for (const [value, reading] of await inTime(read())) this.set({ [label]: value }, reading);
         } catch {
           this.reset();
         }
@@ -334,4 +334,19 @@ export function registerGauges(
     loopDelay.reset();
     return longest;
   });
+}
+
+/** Whoever asks for metrics waits some seconds at most, and wants the others above all when something hangs. */
+const READING_TIMEOUT_MS = 2_000;
+
+async function inTime<Value>(reading: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('late')), READING_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
