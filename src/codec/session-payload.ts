@@ -20,7 +20,10 @@ const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/;
 function jsonText(text: string): string {
   if (NEEDS_NO_ESCAPE.test(text)) return text;
   const quoted = JSON.stringify(text).slice(1, -1);
-  return quoted.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return quoted.replace(
+    /[\u007f-\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 const bencoded = (text: string): string => `${Buffer.byteLength(text)}:${text}`;

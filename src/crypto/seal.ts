@@ -34,6 +34,13 @@ export function seal(plaintext: Buffer, key: EncryptionKey, nextNonce: NonceSour
   const sealed = Buffer.allocUnsafe(plaintext.length + SEAL_OVERHEAD_BYTES);
   const nonce = sealed.subarray(0, NONCE_BYTES);
   nextNonce(nonce);
-  sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(sealed.subarray(NONCE_BYTES), plaintext, null, null, nonce, key);
+  sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
+    sealed.subarray(NONCE_BYTES),
+    plaintext,
+    null,
+    null,
+    nonce,
+    key,
+  );
   return sealed;
 }

@@ -32,7 +32,10 @@ export async function acquireInstanceLock(path: string): Promise<Result<Lock, 'h
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const { dev, ino } = await lstat(await realpath(directory));
   // By the directory's identity, so that a symbolic link or a second mount of it is the same lock.
-  const name = createHash('sha256').update(`${dev}:${ino}/${basename(path)}`).digest('hex').slice(0, 32);
+  const name = createHash('sha256')
+    .update(`${dev}:${ino}/${basename(path)}`)
+    .digest('hex')
+    .slice(0, 32);
 
   const guard = process.platform === 'linux' ? await bind(`\0waggle-lock-${name}`) : null;
   if (guard === 'taken') return fail('held');

@@ -30,6 +30,8 @@ export async function holdAdvisoryLock(
   };
   try {
     const connected = await pool.connect({ direct: true, onLost: end });
+    // For good: pg-promise takes its own listener off before the connection is closed.
+    connected.client.on('error', () => {});
     const taken = await connected.result<{ taken: boolean }>(
       `SELECT pg_try_advisory_lock(${lockNumber}) AS taken`,
     );

@@ -25,7 +25,11 @@ function parseBigint(text: string): number {
 }
 
 export function createPool(settings: PoolSettings): Pool {
-  return pgp({ ...settings, types: typeParsers });
+  const pool = pgp({ ...settings, types: typeParsers });
+  // pg-promise takes its own listener off when the pool ends, before the connections are closed: a server that goes
+  // down in between would end the process with an unhandled error. What was lost shows at the next call.
+  pool.$pool.on('error', () => {});
+  return pool;
 }
 
 /** One connection, for the time of one call. */

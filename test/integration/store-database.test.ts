@@ -243,6 +243,26 @@ describeWithPostgres('a PostgreSQL that comes and goes', (postgres) => {
     await expect(openDatabase(wrong)).rejects.toMatchObject({ reason: 'refused', code: '3D000' });
   });
 
+  test('a server that goes down while we close does not end the process', async () => {
+    const uncaught: unknown[] = [];
+    const note = (error: unknown): void => void uncaught.push(error);
+    process.on('uncaughtException', note);
+    try {
+      for (let round = 0; round < 5; round += 1) {
+        const url = await postgres().createDatabase();
+        const database = await openDatabase(databaseOptions(url, ''));
+        await Promise.all(Array.from({ length: 8 }, () => database.rows(one)));
+        const lock = await database.holdAdvisoryLock(Buffer.from('key'), () => {});
+        const released = lock.ok ? lock.value.release() : undefined;
+        await Promise.all([released, database.close(), postgres().stop()]);
+        await postgres().start();
+      }
+      expect(uncaught).toEqual([]);
+    } finally {
+      process.removeListener('uncaughtException', note);
+    }
+  });
+
   test('lends an advisory lock to one at a time and tells when it is lost', async () => {
     const url = await postgres().createDatabase();
     const [first, second] = await Promise.all([

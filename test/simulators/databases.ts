@@ -2,11 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, test } from 'vitest';
-import { acquireInstanceLock } from '../../src/lifecycle/lock.js';
 import { openDatabase, type Database, type DatabaseOptions } from '../../src/store/database.js';
 import { migrate } from '../../src/store/migrate.js';
-import { silentLog } from '../../src/telemetry/log.js';
-import { Metrics } from '../../src/telemetry/metrics.js';
+import { databaseOptionsFor } from './database-options.js';
 import { findPostgres, startPostgres, type TestPostgres } from './postgres.js';
 
 const HOW_TO_GET_POSTGRES = 'skipped on PostgreSQL, which is not installed: apt-get install postgresql';
@@ -22,16 +20,7 @@ export interface DatabaseFixture {
   location(): { readonly url: string | null; readonly dataDir: string };
 }
 
-export const databaseOptions = (url: string | null, dataDir: string): DatabaseOptions => ({
-  url,
-  dataDir,
-  poolSize: 8,
-  statementTimeoutMs: 10_000,
-  connectTimeoutMs: 5000,
-  log: silentLog(),
-  metrics: new Metrics(),
-  acquireLock: acquireInstanceLock,
-});
+export const databaseOptions = databaseOptionsFor;
 
 /** Runs the suite on the embedded database and, where it is installed (always under CI=true), on real PostgreSQL. */
 export function describeWithDatabases(name: string, suite: (fixture: DatabaseFixture) => void): void {
@@ -89,6 +78,8 @@ function embeddedFixture(): DatabaseFixture {
   let dataDir = '';
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'waggle-embedded-'));
+    // Making it takes seconds on an idle machine: not on the first test's time.
+    await (await openDatabase(databaseOptions(null, dataDir))).close();
   });
   afterAll(() => rm(dataDir, { recursive: true, force: true }));
   const openBlank = async (options: Partial<DatabaseOptions> = {}): Promise<Database> => {
