@@ -28,7 +28,7 @@ module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'not-from-tests', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|bench)/' } },
-    { name: 'only-main-and-cli-import-app', severity: 'error', from: { path: '^src/(?!main|cli|app)' }, to: { path: '^src/(app|main)\\.ts' } },
+    { name: 'only-main-and-cli-import-app', severity: 'error', from: { path: '^src/(?!main|cli|app)' }, to: { path: '^src/(app/|(app|main)\\.ts)' } },
     ...Object.entries(rooms)
       .filter(([, allowed]) => allowed !== null)
       .map(([room, allowed]) => ({

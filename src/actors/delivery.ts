@@ -15,6 +15,8 @@ import type { ActorSystem } from './spawn.js';
 export interface DeliveryDeps {
   readonly system: ActorSystem;
   readonly notifiers: ReadonlyMap<ServiceName, Notifier>;
+  /** Services that the configuration names, started or not. */
+  readonly configured: ReadonlySet<string>;
   readonly outbox: Outbox;
   readonly reportDeadToken: ReportDeadToken;
   readonly statistics: Statistics;
@@ -32,7 +34,10 @@ export interface DeliveryOptions {
 /** All notifier actors behind one pair of functions for the pipeline. */
 export interface Delivery {
   readonly actors: ReadonlyMap<ServiceName, NotifierActor>;
-  /** False: the service's notifier has no credit, is paused, or does not exist here. */
+  /**
+   * False: the service's notifier has no credit, is paused, or could not be started. A push for a service that the
+   * configuration does not name at all is taken and dropped, counted as lost: nobody would ever come for it.
+   */
   offer(push: Push): boolean;
   /** To the outbox, due at once. False when there is no room. */
   spill(push: Push, onLost: () => void): boolean;
@@ -59,7 +64,13 @@ export function createDelivery(deps: DeliveryDeps, options: DeliveryOptions): De
   }
   return {
     actors,
-    offer: (push) => actors.get(push.service)?.offer(push) ?? false,
+    offer(push) {
+      const actor = actors.get(push.service);
+      if (actor !== undefined) return actor.offer(push);
+      if (deps.configured.has(push.service)) return false;
+      metrics.pushesLost.of(push.service).add();
+      return true;
+    },
     spill(push, onLost) {
       const taken = outbox.put({ push, dueAtMs: clock.nowMs(), onLost });
       if (taken) actors.get(push.service)?.expectOutbox();

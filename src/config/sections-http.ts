@@ -145,6 +145,13 @@ export const httpSection: OptionsOf<Config['http']> = {
     min: 1,
     max: 1000,
   }),
+  maxDevicesPerAccount: wholeNumber({
+    doc: 'Subscriptions of one account at most. Every message of the account is sealed for each of them in one go.',
+    unit: 'subscriptions',
+    default: 200,
+    min: 1,
+    max: 100_000,
+  }),
   maxNamespaces: wholeNumber({
     doc: 'Namespaces of one subscription at most. Clients ask for up to 5.',
     unit: 'namespaces',

@@ -41,6 +41,7 @@ export interface HttpConfig {
   readonly batchMaxElements: number;
   readonly batchElementsInProgress: number;
   readonly checksPerTurn: number;
+  readonly maxDevicesPerAccount: number;
   readonly maxNamespaces: number;
   readonly answerTimeoutMs: number;
   readonly retryAfterSeconds: number;

@@ -47,6 +47,8 @@ export const defaultSubscriptionLimits: SubscriptionLimits = {
 export interface SubscriptionServiceDeps {
   readonly clock: Clock;
   readonly notifier: NotifierLookup;
+  /** Why a well-formed, signed subscription is not taken all the same; null when it is. */
+  readonly refusal: (subscription: Subscription) => ClientError | null;
   /** Resolves when it is committed: 'stale' means that a newer signature was there and was kept. */
   readonly subscribe: (subscription: Subscription) => Promise<'added' | 'updated' | 'stale'>;
   /** Resolves when it is committed: whether there was such a subscription. */
@@ -92,6 +94,8 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
   async function subscribe(element: unknown): Promise<SubscriptionAnswer> {
     const checked = checkSubscribe(context, element);
     if (!checked.ok) return refuse(checked.error);
+    const refusal = deps.refusal(checked.value);
+    if (refusal !== null) return refuse(refusal);
     const outcome = await deps.subscribe(checked.value);
     metrics.requests.of('ok').add();
     metrics.subscriptionChanges.of(outcome).add();

@@ -4,6 +4,7 @@ import { bigintArray, integerArray, uuidArray } from '../store/binary-arrays.js'
 import type { Database } from '../store/database.js';
 import { StoreQueryError, StoreUnavailable } from '../store/errors.js';
 import type { Log } from '../telemetry/log.js';
+import { SampledLog } from '../telemetry/sampled-log.js';
 import { insertParameters, type WaitingRow } from './outbox-rows.js';
 import { deleteRows, insertRows, updateRows } from './outbox-statements.js';
 
@@ -44,6 +45,7 @@ interface Parts extends OutboxWriterOptions {
  */
 export class OutboxWriter {
   readonly #parts: Parts;
+  readonly #refusals: SampledLog;
   /** Tells that the end or the update of a claimed row is committed (or given up): it may be claimed again. */
   readonly #onDone: (key: string) => void;
   #inserts: WaitingRow[] = [];
@@ -59,6 +61,7 @@ export class OutboxWriter {
   constructor(parts: Parts, onDone: (key: string) => void) {
     this.#parts = parts;
     this.#onDone = onDone;
+    this.#refusals = new SampledLog(parts.clock);
   }
 
   get buffered(): readonly WaitingRow[] {
@@ -215,7 +218,9 @@ export class OutboxWriter {
         await this.#insertBatch([row]);
       } catch (error) {
         if (!isAboutTheData(error)) throw error;
-        this.#parts.log.error({ err: error }, 'a push that the outbox cannot hold is lost');
+        this.#refusals.note('refused', (occurrences) =>
+          this.#parts.log.error({ code, occurrences }, 'pushes that the outbox cannot hold are lost'),
+        );
         this.#lost(row.onLost);
       }
     }

@@ -168,6 +168,16 @@ export class SubscriptionIndex implements MonitoredAccounts {
     return { kind: 'removed', slot, monitorChanged };
   }
 
+  /** Whether an account has room for the subscription: it is here already, or there are fewer than `max`. */
+  hasRoomFor(key: SubscriptionKey, max: number): boolean {
+    const slot = this.#accounts.find(key.account);
+    if (slot < 0) return true;
+    let count = 0;
+    for (let handle = this.#accounts.head(slot); handle !== 0; handle = this.#cursor.moveTo(handle).next)
+      count += 1;
+    return count < max || this.#find(slot, key) !== null;
+  }
+
   /** Whether the subscription is here with a signature that has run out. */
   isExpired(key: SubscriptionKey, nowSeconds: number): boolean {
     const slot = this.#accounts.find(key.account);

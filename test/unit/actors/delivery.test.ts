@@ -39,9 +39,47 @@ const notifierOf = (service: ServiceName, changes: Pick<Notifier, 'send' | 'clos
   ...changes,
 });
 
+function setUp(notifiers: readonly Notifier[], configured: readonly ServiceName[]) {
+  const metrics = new Metrics();
+  const outbox = new MemoryOutbox(clock);
+  const figures = { blockHash: '', blockHeight: 0, swarms: 0, nodes: 0 };
+  const delivery = createDelivery(
+    {
+      system: createActorSystem({ log: silentLog(), metrics, clock }),
+      notifiers: new Map(notifiers.map((notifier) => [notifier.service, notifier])),
+      configured: new Set(configured),
+      outbox,
+      reportDeadToken: () => undefined,
+      statistics: new Statistics({
+        counters: new AllTimeCounters([], () => undefined),
+        metrics,
+        services: configured,
+        network: () => ({ ...figures, linksUp: 0, linksPending: 0, accountsMonitored: 0 }),
+        subscriptions: () => new Map(),
+        clock,
+      }),
+      clock,
+      random: Math.random,
+      log: silentLog(),
+      metrics,
+    },
+    {
+      actor: {
+        credits: 10,
+        outboxBatch: 5,
+        outboxPollMs: 20,
+        breakerFailures: 3,
+        breakerProbeMs: 100,
+        maxPauseMs: 60_000,
+      },
+      retries: { baseMs: 1000, maxMs: 1000, maxAttempts: 3 },
+    },
+  );
+  return { delivery, metrics, outbox };
+}
+
 describe('delivery', () => {
   it('drains every notifier to its end, also when one of them cannot close', async () => {
-    const metrics = new Metrics();
     let answer: (outcome: Outcome) => void = () => undefined;
     const notifiers = [
       notifierOf(FAULTY, {
@@ -53,45 +91,7 @@ describe('delivery', () => {
         close: () => Promise.resolve(),
       }),
     ];
-    const delivery = createDelivery(
-      {
-        system: createActorSystem({ log: silentLog(), metrics, clock }),
-        notifiers: new Map(notifiers.map((notifier) => [notifier.service, notifier])),
-        outbox: new MemoryOutbox(clock),
-        reportDeadToken: () => undefined,
-        statistics: new Statistics({
-          counters: new AllTimeCounters([], () => undefined),
-          metrics,
-          services: [FAULTY, SLOW],
-          network: () => ({
-            blockHash: '',
-            blockHeight: 0,
-            swarms: 0,
-            nodes: 0,
-            linksUp: 0,
-            linksPending: 0,
-            accountsMonitored: 0,
-          }),
-          subscriptions: () => new Map(),
-          clock,
-        }),
-        clock,
-        random: Math.random,
-        log: silentLog(),
-        metrics,
-      },
-      {
-        actor: {
-          credits: 10,
-          outboxBatch: 5,
-          outboxPollMs: 20,
-          breakerFailures: 3,
-          breakerProbeMs: 100,
-          maxPauseMs: 60_000,
-        },
-        retries: { baseMs: 1000, maxMs: 1000, maxAttempts: 3 },
-      },
-    );
+    const { delivery, metrics } = setUp(notifiers, [FAULTY, SLOW]);
     expect(delivery.offer(makePush(SLOW))).toBe(true);
     await eventually(() => delivery.actors.get(SLOW)?.status().inFlight === 1);
     let isDrained = false;
@@ -103,5 +103,15 @@ describe('delivery', () => {
     answer({ kind: 'delivered' });
     await expect(drained).rejects.toThrow('cannot close');
     expect(metrics.delivered.of('firebase').value).toBe(1);
+  });
+
+  it('keeps pushes of a service that could not be started, and drops those of one that nobody configured', () => {
+    const { delivery, metrics, outbox } = setUp([], [SLOW]);
+    expect(delivery.offer(makePush(SLOW))).toBe(false);
+    expect(delivery.spill(makePush(SLOW), () => undefined)).toBe(true);
+    expect(outbox.rows.size).toBe(1);
+    expect(delivery.offer(makePush(FAULTY))).toBe(true);
+    expect(outbox.rows.size).toBe(1);
+    expect(metrics.pushesLost.of('apns').value).toBe(1);
   });
 });

@@ -72,6 +72,7 @@ export function createTestService(overrides: Partial<SubscriptionServiceDeps> = 
   const service = createSubscriptionService({
     clock: vectorClock,
     notifier: (name) => services.get(name),
+    refusal: () => null,
     subscribe: subscriptions.subscribe,
     unsubscribe: subscriptions.unsubscribe,
     metrics,

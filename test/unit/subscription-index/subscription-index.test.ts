@@ -168,6 +168,16 @@ describe('the subscription index', () => {
     expect(index.size).toBe(3);
   });
 
+  it('has room for as many devices of an account as it is told, and always for those it has', () => {
+    const index = new SubscriptionIndex(1);
+    expect(index.hasRoomFor(base, 1)).toBe(true);
+    index.upsert(base);
+    expect(index.hasRoomFor(base, 1)).toBe(true);
+    expect(index.hasRoomFor(device('second'), 1)).toBe(false);
+    expect(index.hasRoomFor(device('second'), 2)).toBe(true);
+    expect(index.hasRoomFor(makeSubscription('b'), 1)).toBe(true);
+  });
+
   it('uses the memory of removed subscriptions again', () => {
     const index = new SubscriptionIndex(1);
     for (let round = 0; round < 20; round += 1) {

@@ -1,19 +1,20 @@
-import type { DeadTokenGuardOptions } from './actors/dead-token-guard.js';
-import type { DeliveryOptions } from './actors/delivery.js';
-import type { NetworkOptions } from './actors/network.js';
-import type { NotifierActorOptions } from './actors/notifier.js';
-import { StartError } from './app-keys.js';
-import type { Config } from './config/types.js';
-import type { RandomBytes } from './crypto/sodium.js';
-import type { AdminServerOptions, PartHealth, Readiness } from './http/admin.js';
-import type { HttpServerOptions } from './http/server-options.js';
-import type { NotifierEntry, SkippedNotifier } from './notifiers/registry.js';
-import { defaultOutboxOptions } from './outbox/postgres-outbox.js';
-import { parseOxenmqAddress } from './oxenmq/address.js';
-import type { OxenmqOptions } from './oxenmq/options.js';
-import type { OxenmqAddress } from './oxenmq/port.js';
-import type { DuplicateFilterOptions } from './streams/duplicate-filter.js';
-import type { BatchWriterOptions } from './store/batch-writer.js';
+import type { DeadTokenGuardOptions } from '../actors/dead-token-guard.js';
+import type { DeliveryOptions } from '../actors/delivery.js';
+import type { NetworkOptions } from '../actors/network.js';
+import type { NotifierActorOptions } from '../actors/notifier.js';
+import { StartError } from './start-error.js';
+import type { Config } from '../config/types.js';
+import type { RandomBytes } from '../crypto/sodium.js';
+import type { AdminServerOptions, PartHealth, Readiness } from '../http/admin.js';
+import type { HttpServerOptions } from '../http/server-options.js';
+import type { SubscriptionLimits } from '../http/subscription-service.js';
+import type { NotifierEntry, SkippedNotifier } from '../notifiers/registry.js';
+import { defaultOutboxOptions } from '../outbox/postgres-outbox.js';
+import { parseOxenmqAddress } from '../oxenmq/address.js';
+import type { OxenmqOptions } from '../oxenmq/options.js';
+import type { OxenmqAddress } from '../oxenmq/port.js';
+import type { DuplicateFilterOptions } from '../streams/duplicate-filter.js';
+import type { BatchWriterOptions } from '../store/batch-writer.js';
 
 /* The configuration, turned into what each part wants to be told. No decisions here, only names and units. */
 
@@ -205,3 +206,13 @@ export function readiness({ isLoaded, database, network, oxend }: ReadinessInput
   };
   return { ready: Object.values(parts).every(({ ok }) => ok), parts };
 }
+
+export const statisticsFlushMs = ({ database }: Config): number => database.statisticsFlushSeconds * 1000;
+
+export const subscriptionLimits = ({ http }: Config): SubscriptionLimits => ({
+  elementsMax: http.batchMaxElements,
+  elementsInProgress: http.batchElementsInProgress,
+  checksPerTurn: http.checksPerTurn,
+  namespacesMax: http.maxNamespaces,
+  answerTimeoutMs: http.answerTimeoutMs,
+});

@@ -1,0 +1,86 @@
+import { createDelivery, type Delivery } from '../actors/delivery.js';
+import { DeadTokenGuard } from '../actors/dead-token-guard.js';
+import { createDeadTokenReporter } from '../actors/dead-tokens.js';
+import { removeExpiredSubscriptions } from '../actors/expiry.js';
+import type { Network } from '../actors/network.js';
+import type { ActorSystem } from '../actors/spawn.js';
+import { createSubscriptionActors, type SubscriptionActors } from '../actors/subscription.js';
+import { nowSeconds } from '../domain/clock.js';
+import type { ServiceName } from '../domain/ids.js';
+import type { Notifier } from '../notifiers/port.js';
+import { createNotifiers } from '../notifiers/registry.js';
+import type { SubscriptionIndex } from '../subscription-index/subscription-index.js';
+import { Statistics } from '../telemetry/statistics.js';
+import * as options from './options.js';
+import type { Storage } from './storage.js';
+import type { Surroundings } from './surroundings.js';
+
+/** Who subscribes, and how they are reached. */
+export interface Devices {
+  readonly subscriptions: SubscriptionActors;
+  readonly notifiers: ReadonlyMap<ServiceName, Notifier>;
+  readonly delivery: Delivery;
+  readonly statistics: Statistics;
+}
+
+/** `network` is asked for when it is needed: it is built after the devices. */
+export function createDevices(
+  around: Surroundings,
+  storage: Storage,
+  index: SubscriptionIndex,
+  system: ActorSystem,
+  network: () => Network,
+): Devices {
+  const { config, clock, random, log, metrics, parts, repeat } = around;
+  const { entries, unsupported } = options.notifierEntries(config);
+  const { notifiers, skipped } = createNotifiers(entries, { clock, log });
+  for (const { service, reason } of [...unsupported, ...skipped]) {
+    log.warn({ service, reason }, 'notifier not started');
+  }
+
+  const statistics = new Statistics({
+    counters: storage.counters,
+    metrics,
+    clock,
+    services: [...notifiers.keys()],
+    network: () => network().status(),
+    subscriptions: () => index.countsByService(),
+  });
+  parts.add(() => statistics.collect());
+  repeat(config.database.statisticsFlushSeconds, async () => statistics.collect());
+
+  const store = storage.subscriptions;
+  const subscriptions = createSubscriptionActors(system, {
+    store,
+    index,
+    accountChanged: (slot) => network().accountChanged(slot),
+    accountRemoved: (slot) => network().accountRemoved(slot),
+    clock,
+    metrics,
+  });
+  repeat(config.database.expirySweepSeconds, () => {
+    const removeExpired = store.removeExpired.bind(store);
+    return removeExpiredSubscriptions({ removeExpired, subscriptions }, nowSeconds(clock));
+  });
+
+  const guard = new DeadTokenGuard(
+    options.deadTokenGuardOptions(config),
+    clock,
+    (service) => index.countOf(service),
+    (service) => log.error({ service }, 'too many dead tokens at once: subscriptions are kept for now'),
+  );
+  const reportDeadToken = createDeadTokenReporter({
+    accountsOfDevice: (service, serviceId) => store.accountsOfDevice(service, serviceId),
+    subscriptions,
+    guard,
+    log,
+    metrics,
+  });
+  const configured = new Set(Object.keys(config.notifiers));
+  const { outbox } = storage;
+  const delivery = createDelivery(
+    { system, notifiers, configured, outbox, reportDeadToken, statistics, clock, random, log, metrics },
+    options.deliveryOptions(config),
+  );
+  return { subscriptions, notifiers, delivery, statistics };
+}

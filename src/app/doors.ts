@@ -1,0 +1,70 @@
+import type { Network } from '../actors/network.js';
+import { createOnionOpener } from '../crypto/onion.js';
+import { badValue } from '../domain/errors.js';
+import type { ServiceName } from '../domain/ids.js';
+import { createAdminServer, type AdminServer } from '../http/admin.js';
+import { createHttpServer, type HttpServer } from '../http/server.js';
+import { createSubscriptionService } from '../http/subscription-service.js';
+import type { SubscriptionIndex } from '../subscription-index/subscription-index.js';
+import { registerGauges } from '../telemetry/metrics.js';
+import type { Devices } from './devices.js';
+import type { FirstLoad } from './first-load.js';
+import type { Identity } from './identity.js';
+import * as options from './options.js';
+import type { Storage } from './storage.js';
+import type { Surroundings } from './surroundings.js';
+
+/** For clients: subscribe, unsubscribe, onion requests. */
+export function createClientDoor(
+  { config, clock, randomBytes, log, metrics }: Surroundings,
+  identity: Identity,
+  index: SubscriptionIndex,
+  { notifiers, subscriptions, statistics }: Devices,
+): Promise<HttpServer> {
+  const maxDevices = config.http.maxDevicesPerAccount;
+  const service = createSubscriptionService({
+    clock,
+    notifier: (name) => notifiers.get(name as ServiceName),
+    refusal: (key) =>
+      index.hasRoomFor(key, maxDevices) ? null : badValue('Subscription: too many devices for this account'),
+    async subscribe(subscription) {
+      const result = await subscriptions.subscribe(subscription);
+      statistics.subscribed(subscription.service, result);
+      return result;
+    },
+    unsubscribe: (key) => subscriptions.unsubscribe(key),
+    metrics,
+    log,
+    limits: options.subscriptionLimits(config),
+  });
+  const opener = createOnionOpener(identity.onion, randomBytes);
+  return createHttpServer(options.httpOptions(config), { service, opener, metrics, log, clock });
+}
+
+/** For operators: health, metrics, statistics. */
+export function createAdminDoor(
+  { config, clock, metrics }: Surroundings,
+  { database, outbox }: Storage,
+  index: SubscriptionIndex,
+  { delivery, statistics }: Devices,
+  network: Network,
+  load: FirstLoad,
+): AdminServer {
+  registerGauges(metrics, {
+    index,
+    network: () => network.status(),
+    actors: delivery.actors,
+    outbox,
+    clock,
+    loadSeconds: () => load.seconds,
+  });
+  const oxend = options.oxendAddress(config);
+  return createAdminServer(options.adminOptions(config), {
+    metrics,
+    stats: () => statistics.snapshot(),
+    health: {
+      live: () => true,
+      ready: () => options.readiness({ isLoaded: load.isDone, database, network: network.status(), oxend }),
+    },
+  });
+}

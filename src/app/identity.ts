@@ -1,0 +1,34 @@
+import { readOrCreateKeyFile } from '../crypto/key-file.js';
+import type { X25519KeyPair } from '../crypto/x25519.js';
+import { acquireInstanceLock } from '../lifecycle/lock.js';
+import { StartError } from './start-error.js';
+import type { Surroundings } from './surroundings.js';
+
+export interface Identity {
+  /** Towards storage nodes and oxend. */
+  readonly server: X25519KeyPair;
+  /** Towards clients; several are tried in turn. */
+  readonly onion: readonly X25519KeyPair[];
+}
+
+/**
+ * Who we are. Keys that are missing are made, at the first start. Two processes with one server key would silence each
+ * other at the storage nodes (spec oxenmq, 1.2), so a second one does not start.
+ */
+export async function openIdentity(around: Surroundings): Promise<Identity> {
+  const { keys } = around.config;
+  const server = await openKey(keys.server, around);
+  const onion = await Promise.all(keys.onion.map((path) => openKey(path, around)));
+  const lock = await acquireInstanceLock(keys.server);
+  if (!lock.ok) throw new StartError(`another process uses the key ${keys.server}`);
+  around.parts.add(() => lock.value.release());
+  return { server, onion };
+}
+
+async function openKey(path: string, { randomBytes, log }: Surroundings): Promise<X25519KeyPair> {
+  const opened = await readOrCreateKeyFile(path, randomBytes);
+  if (!opened.ok) throw new StartError(opened.error.message);
+  const { pair, created } = opened.value;
+  if (created) log.info({ file: path, publicKey: pair.publicKey.toString('hex') }, 'made a new key');
+  return pair;
+}
