@@ -218,6 +218,7 @@ export class OutboxWriter {
         await this.#insertBatch([row]);
       } catch (error) {
         if (!isAboutTheData(error)) throw error;
+        const code = error instanceof StoreQueryError ? error.code : 'fault';
         this.#refusals.note('refused', (occurrences) =>
           this.#parts.log.error({ code, occurrences }, 'pushes that the outbox cannot hold are lost'),
         );
