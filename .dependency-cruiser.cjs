@@ -11,7 +11,18 @@ const rooms = {
   outbox: ['domain', 'codec', 'crypto', 'store'],
   network: ['domain', 'codec', 'crypto', 'subscription-index', 'oxenmq'],
   streams: ['domain', 'codec', 'crypto', 'subscription-index', 'notifiers', 'outbox'],
-  actors: ['domain', 'codec', 'crypto', 'subscription-index', 'oxenmq', 'notifiers', 'store', 'outbox', 'network', 'streams'],
+  actors: [
+    'domain',
+    'codec',
+    'crypto',
+    'subscription-index',
+    'oxenmq',
+    'notifiers',
+    'store',
+    'outbox',
+    'network',
+    'streams',
+  ],
   lifecycle: ['domain'],
   config: ['domain'],
   http: ['domain', 'codec', 'crypto', 'notifiers'],
@@ -28,7 +39,12 @@ module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'not-from-tests', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|bench)/' } },
-    { name: 'only-main-and-cli-import-app', severity: 'error', from: { path: '^src/(?!main|cli|app)' }, to: { path: '^src/(app/|(app|main)\\.ts)' } },
+    {
+      name: 'only-main-and-cli-import-app',
+      severity: 'error',
+      from: { path: '^src/(?!main|cli|app)' },
+      to: { path: '^src/(app/|(app|main)\\.ts)' },
+    },
     ...Object.entries(rooms)
       .filter(([, allowed]) => allowed !== null)
       .map(([room, allowed]) => ({
@@ -56,6 +72,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };
