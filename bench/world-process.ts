@@ -4,7 +4,7 @@ import { startApnsStandIn } from '../test/simulators/providers/apns-stand-in.js'
 import { startFcmStandIn } from '../test/simulators/providers/fcm-stand-in.js';
 import { OauthStandIn } from '../test/simulators/providers/oauth-stand-in.js';
 import { startStorageNetwork } from '../test/simulators/storage-network/network.js';
-import { encodeMessage } from '../test/simulators/storage-network/stored-message.js';
+import { encodeMessage, type EncodedMessage } from '../test/simulators/storage-network/stored-message.js';
 import { makeMessage, TOPIC } from '../test/simulators/world.js';
 import type { Load, LoadResult, WorldCommand, WorldFacts, WorldReply } from './world.js';
 
@@ -47,6 +47,10 @@ async function run({ devices, messages, perSecond, copies, bytes }: Load): Promi
   const acceptedBefore = apns.accepted;
   const data = Buffer.alloc(bytes, 0x61);
   const targets = devices.map(({ account: id, token }) => ({ account: Buffer.from(id, 'hex'), token }));
+  const encode = (index: number): EncodedMessage =>
+    encodeMessage(makeMessage(targets[index % targets.length]?.account ?? Buffer.alloc(33), data));
+  // A burst is a burst only when its frames are ready.
+  const ready = perSecond === 0 ? Array.from({ length: messages }, (_, index) => encode(index)) : null;
   const startedAt = performance.now();
   let told = 0;
   for (let sent = 0; sent < messages;) {
@@ -55,7 +59,7 @@ async function run({ devices, messages, perSecond, copies, bytes }: Load): Promi
     for (; sent < due; sent += 1) {
       const target = targets[sent % targets.length];
       if (target === undefined) break;
-      const encoded = encodeMessage(makeMessage(target.account, data));
+      const encoded = ready?.[sent] ?? encode(sent);
       sentAt.set(target.token, performance.now());
       told += network.deliverEncoded(target.account, encoded, copies);
     }
