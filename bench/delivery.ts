@@ -133,24 +133,6 @@ export async function benchDelivery(databaseUrl: string, say: (line: string) => 
   }
 
   say('');
-  say('Latency from node to provider, 1,000 B, 5 copies, 500 messages/s for 10 s, three times:');
-  say('| p50 | p99 | max | delivered |');
-  say('|---|---|---|---|');
-  for (let round = 0; round < 3; round += 1) {
-    const slow = await world.run({
-      devices: targets,
-      messages: 5000,
-      perSecond: 500,
-      copies: 5,
-      bytes: 1000,
-    });
-    say(
-      `| ${slow.p50Ms.toFixed(2)} ms | ${slow.p99Ms.toFixed(2)} ms | ${slow.maxMs.toFixed(1)} ms | ` +
-        `${slow.delivered}/5000 |`,
-    );
-  }
-
-  say('');
   say('Burst: 20,000 frames of different messages at once from 20 nodes (1,000 B):');
   const burst = await world.run({ devices: targets, messages: 20_000, perSecond: 0, copies: 1, bytes: 1000 });
   say(

@@ -1,5 +1,6 @@
 import { findPostgres, startPostgres } from '../test/simulators/postgres.js';
 import { benchDelivery } from './delivery.js';
+import { benchLatency } from './latency.js';
 import { benchLoad } from './load.js';
 import { BenchServer } from './server.js';
 import { benchStages } from './stages.js';
@@ -7,7 +8,7 @@ import { benchSubscribe } from './subscribe.js';
 
 /*
  *   npm run bench                    everything
- *   npm run bench -- delivery load   some of: stages delivery load subscribe
+ *   npm run bench -- delivery load   some of: stages delivery latency load subscribe
  *
  * Everything runs on this machine over loopback, bounded in count and time. Linux and PostgreSQL's binaries are needed.
  */
@@ -15,6 +16,7 @@ import { benchSubscribe } from './subscribe.js';
 const benches = {
   stages: (_url: string, say: (line: string) => void) => benchStages(say),
   delivery: benchDelivery,
+  latency: benchLatency,
   load: benchLoad,
   subscribe: benchSubscribe,
 } as const;
