@@ -129,6 +129,7 @@ export async function benchDelivery(databaseUrl: string, say: (line: string) => 
   const one = results.get('server 1000 1');
   const five = results.get('server 1000 5');
   if (one !== undefined && five !== undefined) {
+    say('');
     say(`Five copies cost ${(five.cpuPerPush / one.cpuPerPush).toFixed(2)} times the CPU of one (1,000 B).`);
   }
 
