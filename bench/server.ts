@@ -40,14 +40,7 @@ export class BenchServer {
     writeFileSync(join(directory, 'waggle.yaml'), stringify(sections));
     const child = spawn(
       process.execPath,
-      [
-        ...args,
-        ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []),
-        'dist/main.js',
-        'serve',
-        '--config',
-        join(directory, 'waggle.yaml'),
-      ],
+      [...args, 'dist/main.js', 'serve', '--config', join(directory, 'waggle.yaml')],
       {
         stdio: ['ignore', 'pipe', 'inherit'],
       },

@@ -65,6 +65,11 @@ describe('a network that changes under ten thousand accounts', () => {
         await pause(20);
       }
     })();
+    // Nothing may be under way from a node that the change switches off: that message would go down with it.
+    await eventually(() => sent > 0 && world.fcm.accepted - before >= sent, {
+      what: 'the first push',
+      everyMs: 1,
+    });
     await change();
     await eventually(isSettled, { timeoutMs: 30_000, everyMs: 50, what: 'every registration' });
     isChanging = false;

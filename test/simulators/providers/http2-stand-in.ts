@@ -133,6 +133,8 @@ export class Http2StandIn<Recorded> {
   }
 
   #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, body: Buffer): void {
+    // The client has given up between its last byte and now.
+    if (stream.destroyed) return;
     const judgement = this.judge.judge(headers, body, isAuthorised(stream));
     if (!judgement.ok) {
       this.refusals.push(judgement.answer);
