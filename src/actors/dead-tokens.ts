@@ -2,7 +2,7 @@ import type { AccountId, ServiceId, ServiceName } from '../domain/ids.js';
 import type { Push } from '../domain/push.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import type { DeadTokenGuard } from './dead-token-guard.js';
+import type { DeadTokenGuard } from '../delivery-rules/dead-token-guard.js';
 import type { SubscriptionActors } from './subscription.js';
 
 export interface DeadTokensDeps {

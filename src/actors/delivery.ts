@@ -3,7 +3,7 @@ import type { ServiceName } from '../domain/ids.js';
 import type { Push } from '../domain/push.js';
 import type { Random } from '../domain/random.js';
 import type { Notifier } from '../notifiers/port.js';
-import { scheduleRetry, type RetrySchedule } from '../notifiers/retry-schedule.js';
+import { scheduleRetry, type RetrySchedule } from '../delivery-rules/retry-schedule.js';
 import type { Outbox } from '../outbox/port.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';

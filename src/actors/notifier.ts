@@ -3,12 +3,12 @@ import type { Clock } from '../domain/clock.js';
 import type { Outcome } from '../domain/outcome.js';
 import type { Push } from '../domain/push.js';
 import type { Notifier } from '../notifiers/port.js';
-import type { RetryDecision } from '../notifiers/retry-schedule.js';
+import type { RetryDecision } from '../delivery-rules/retry-schedule.js';
 import type { Outbox } from '../outbox/port.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
-import { CircuitBreaker, type BreakerState } from './circuit-breaker.js';
+import { CircuitBreaker, type BreakerState } from '../delivery-rules/circuit-breaker.js';
 import type { Actor, ActorSystem } from './spawn.js';
 
 export interface NotifierActorOptions {
@@ -276,6 +276,10 @@ export function createNotifierActor(
           ),
         );
         retryLater(push, outcome, now);
+        return;
+      case 'postponed':
+        metrics.retried.of(service).add();
+        putAside(push, now + outcome.afterMs);
         return;
       default:
         assertNever(outcome);

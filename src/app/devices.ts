@@ -1,5 +1,5 @@
 import { createDelivery, type Delivery } from '../actors/delivery.js';
-import { DeadTokenGuard } from '../actors/dead-token-guard.js';
+import { DeadTokenGuard } from '../delivery-rules/dead-token-guard.js';
 import { createDeadTokenReporter } from '../actors/dead-tokens.js';
 import { removeExpiredSubscriptions } from '../actors/expiry.js';
 import type { Network } from '../actors/network.js';

@@ -1,4 +1,4 @@
-import type { DeadTokenGuardOptions } from '../actors/dead-token-guard.js';
+import type { DeadTokenGuardOptions } from '../delivery-rules/dead-token-guard.js';
 import type { DeliveryOptions } from '../actors/delivery.js';
 import type { NetworkOptions } from '../actors/network.js';
 import type { NotifierActorOptions } from '../actors/notifier.js';

@@ -16,6 +16,8 @@ export type Outcome =
       /** Whether the wait is for this push alone or for everything of this notifier. */
       readonly scope: 'push' | 'notifier';
     }
+  /** It was not sent at all (its endpoint is paused or busy): no attempt, nothing about the notifier. Again after `afterMs`. */
+  | { readonly kind: 'postponed'; readonly reason: string; readonly afterMs: number }
   /** This push can never succeed (too large, expired, malformed). */
   | { readonly kind: 'dropped'; readonly reason: string }
   /** Our credentials or settings are wrong; nothing of this notifier will succeed until somebody looks. */

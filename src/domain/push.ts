@@ -7,8 +7,17 @@ export interface SealedContent {
   readonly payload: Buffer;
 }
 
-/** What the device receives; each source of notices adds its own kind. */
-export type PushContent = SealedContent;
+/**
+ * For an external notifier, which seals by itself: the bencoded dict of `notifier.push` (spec session-push-v2, 8.3).
+ * Holds the encryption key and the message; only for a notifier whose capabilities ask for it.
+ */
+export interface UnsealedContent {
+  readonly kind: 'unsealed';
+  readonly payload: Buffer;
+}
+
+/** What is sent; each source of notices adds its own kind. */
+export type PushContent = SealedContent | UnsealedContent;
 
 export type PushPriority = 'high' | 'normal';
 

@@ -24,15 +24,13 @@ import {
   PROCESSING_ERROR_MESSAGE,
   type ClientError,
 } from '../domain/errors.js';
-import { parseServiceId, SERVICE_DATA_MAX_BYTES, type ServiceName } from '../domain/ids.js';
+import { parseServiceId, SERVICE_DATA_MAX_BYTES } from '../domain/ids.js';
 import { fail, ok, type Result } from '../domain/result.js';
 import type { Subscription, SubscriptionKey } from '../domain/subscription.js';
+import type { Notifier } from '../notifiers/port.js';
 
-/** The part of a notifier that a subscribe needs: local and pure. */
-export interface DeviceValidator {
-  readonly service: ServiceName;
-  validate(serviceInfo: unknown): Result<Device, ClientError>;
-}
+/** The part of a notifier that a subscribe needs. */
+export type DeviceValidator = Pick<Notifier, 'service' | 'validate'>;
 
 /** Undefined when no such service is registered. */
 export type NotifierLookup = (service: string) => DeviceValidator | undefined;
@@ -44,7 +42,10 @@ export interface CheckContext {
 }
 
 /** One element of a subscribe, through every check of spec session-push-v2, 4.2; the first failure decides. */
-export function checkSubscribe(context: CheckContext, element: unknown): Result<Subscription, ClientError> {
+export async function checkSubscribe(
+  context: CheckContext,
+  element: unknown,
+): Promise<Result<Subscription, ClientError>> {
   const common = checkCommon(context, element);
   if (!common.ok) return common;
   const { request, identity, target, notifier } = common.value;
@@ -60,7 +61,7 @@ export function checkSubscribe(context: CheckContext, element: unknown): Result<
   const badSignature = signatureProblem(identity, text);
   if (badSignature !== null) return fail(badSignature);
 
-  const device = checkDevice(notifier, target.serviceInfo);
+  const device = checkDevice(await notifier.validate(target.serviceInfo, 'subscribe'));
   if (!device.ok) return device;
   return ok({
     account: identity.account,
@@ -80,15 +81,15 @@ export function checkSubscribe(context: CheckContext, element: unknown): Result<
 }
 
 /** Section 5: the device is checked before the time, the signature comes last. */
-export function checkUnsubscribe(
+export async function checkUnsubscribe(
   context: CheckContext,
   element: unknown,
-): Result<SubscriptionKey, ClientError> {
+): Promise<Result<SubscriptionKey, ClientError>> {
   const common = checkCommon(context, element);
   if (!common.ok) return common;
   const { identity, target, notifier } = common.value;
 
-  const device = checkDevice(notifier, target.serviceInfo);
+  const device = checkDevice(await notifier.validate(target.serviceInfo, 'unsubscribe'));
   if (!device.ok) return device;
 
   const timeProblem = unsubscribeTimeProblem(target.signedAtSeconds, nowSeconds(context.clock));
@@ -133,8 +134,7 @@ function checkCommon(context: CheckContext, element: unknown): Result<Common, Cl
 }
 
 /** Step 13 with the limits of 8.2, which hold for every notifier whatever it thinks of the device. */
-function checkDevice(notifier: DeviceValidator, serviceInfo: unknown): Result<Device, ClientError> {
-  const device = notifier.validate(serviceInfo);
+function checkDevice(device: Result<Device, ClientError>): Result<Device, ClientError> {
   if (!device.ok) return device;
   const { serviceId, serviceData } = device.value;
   const fits =

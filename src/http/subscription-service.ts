@@ -92,7 +92,7 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
   }
 
   async function subscribe(element: unknown): Promise<SubscriptionAnswer> {
-    const checked = checkSubscribe(context, element);
+    const checked = await checkSubscribe(context, element);
     if (!checked.ok) return refuse(checked.error);
     const refusal = deps.refusal(checked.value);
     if (refusal !== null) return refuse(refusal);
@@ -103,7 +103,7 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
   }
 
   async function unsubscribe(element: unknown): Promise<SubscriptionAnswer> {
-    const checked = checkUnsubscribe(context, element);
+    const checked = await checkUnsubscribe(context, element);
     if (!checked.ok) return refuse(checked.error);
     const existed = await deps.unsubscribe(checked.value);
     metrics.requests.of('ok').add();

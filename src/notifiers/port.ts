@@ -7,11 +7,15 @@ import type { Result } from '../domain/result.js';
 
 /** What a provider can do; the pipeline and the actor ask here instead of knowing providers. */
 export interface NotifierCapabilities {
-  /** The largest sealed payload in bytes (before base64) that fits the provider's limit. */
+  /** What it sends: sealed payloads, or (external notifiers) the dict that they seal themselves. */
+  readonly content: 'sealed' | 'unsealed';
+  /** The largest payload in bytes (sealed: before base64) that fits the provider's limit. */
   readonly maxPayloadBytes: number;
+  /** Pushes in one request. Every payload is sealed for one device, so no provider of today takes more than one. */
+  readonly batchSize: number;
   readonly supportsExpiry: boolean;
   readonly supportsPriority: boolean;
-  /** How many requests the provider takes at once at most; the actor's window never exceeds it. */
+  /** How many requests the provider takes at once at most: the upper bound of the actor's window. */
   readonly maxInFlight: number;
 }
 
@@ -21,16 +25,22 @@ export interface NotifierHealth {
   readonly detail: string | null;
 }
 
+export type ValidationPurpose = 'subscribe' | 'unsubscribe';
+
 /** A configured sender for one service name. */
 export interface Notifier {
   readonly service: ServiceName;
   readonly type: string;
   readonly capabilities: NotifierCapabilities;
   /**
-   * Checks a client's `service_info` and says which device it names. Pure and local: no request, no state.
-   * The same function serves subscribe and unsubscribe.
+   * Checks a client's `service_info` and says which device it names: the same device for both purposes. Pure and local
+   * (then not a promise) wherever the type allows; a promise never rejects and settles within the notifier's own time
+   * limit. Only a subscribe may ask the endpoint something: who unsubscribes may be rid of one that is gone.
    */
-  validate(serviceInfo: unknown): Result<Device, ClientError>;
+  validate(
+    serviceInfo: unknown,
+    purpose: ValidationPurpose,
+  ): Result<Device, ClientError> | Promise<Result<Device, ClientError>>;
   /**
    * One attempt, one outcome. Never rejects and always settles within the notifier's own time limit; an aborted
    * signal settles it as `retry`.

@@ -1,4 +1,3 @@
-import { assertNever } from '../domain/assert-never.js';
 import {
   parseAccountId,
   parseServiceId,
@@ -40,19 +39,10 @@ export interface WaitingRow {
 /** Objects and bookkeeping of one waiting row. */
 const OVERHEAD_BYTES = 500;
 
-function payloadOf(content: PushContent): Buffer {
-  switch (content.kind) {
-    case 'sealed':
-      return content.payload;
-    default:
-      return assertNever(content.kind);
-  }
-}
-
 /** What the row of this push will weigh. */
 export function weightOf({ account, device, content, dedupeKey }: Push): number {
   const data =
-    account.length + dedupeKey.length + payloadOf(content).length + (device.serviceData?.length ?? 0);
+    account.length + dedupeKey.length + content.payload.length + (device.serviceData?.length ?? 0);
   return data + 2 * device.serviceId.length + OVERHEAD_BYTES;
 }
 
@@ -66,7 +56,7 @@ export function waitingRow(push: Push, id: Buffer, dueAtMs: number, onLost: (() 
     account: Buffer.from(push.account),
     serviceData: device.serviceData === null ? null : Buffer.from(device.serviceData),
     dedupeKey: Buffer.from(push.dedupeKey),
-    payload: Buffer.from(payloadOf(push.content)),
+    payload: Buffer.from(push.content.payload),
     contentKind: push.content.kind,
     priority: push.priority,
     expiresAtMs: Math.floor(push.expiresAtMs),
@@ -121,7 +111,7 @@ export function pushOfRow(row: Row): Push | null {
 }
 
 const parseContent = (kind: string, payload: Buffer): PushContent | null =>
-  kind === 'sealed' ? { kind, payload } : null;
+  kind === 'sealed' || kind === 'unsealed' ? { kind, payload } : null;
 
 const parsePriority = (text: string): PushPriority | null =>
   text === 'high' || text === 'normal' ? text : null;

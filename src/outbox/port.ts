@@ -6,8 +6,15 @@ export interface OutboxEntry {
   /** Unix milliseconds: not to be offered earlier. */
   readonly dueAtMs: number;
   /**
-   * Called once if the entry could not be stored (database away and the waiting room full, or the push expired
-   * meanwhile). `stored` is called once it is committed.
+   * A new row only: it stays claimed by this process, which is about to send the push (`delivery.durability: journal`).
+   * Ends like a row of `claim`: by `settle`, by another `put`, or, after a crash, by waiting again.
+   */
+  readonly claimed?: boolean;
+  /** Called once when it is committed, with the row's id. */
+  readonly onStored?: (outboxId: string) => void;
+  /**
+   * Called once, instead of `onStored`, if the entry could not be stored (the database stays away until the push
+   * expires, or refuses the row).
    */
   readonly onLost?: () => void;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseRetryAfterMs } from '../../src/notifiers/retry-after.js';
-import { scheduleRetry, type RetrySchedule } from '../../src/notifiers/retry-schedule.js';
+import { parseRetryAfterMs } from '../../src/delivery-rules/retry-after.js';
+import { scheduleRetry, type RetrySchedule } from '../../src/delivery-rules/retry-schedule.js';
 
 const schedules = fc
   .record({

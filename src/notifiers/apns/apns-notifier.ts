@@ -1,11 +1,10 @@
 import { sensitiveHeaders, type OutgoingHttpHeaders } from 'node:http2';
-import { assertNever } from '../../domain/assert-never.js';
 import type { Clock } from '../../domain/clock.js';
 import type { ClientError } from '../../domain/errors.js';
 import type { Device } from '../../domain/device.js';
 import type { ServiceName } from '../../domain/ids.js';
 import type { Outcome } from '../../domain/outcome.js';
-import type { Push, PushContent } from '../../domain/push.js';
+import type { Push } from '../../domain/push.js';
 import { fail, ok, type Result } from '../../domain/result.js';
 import { readOptionalFile } from '../credential-files.js';
 import { parseOptionalEndpoint, trustAnchors } from '../endpoint.js';
@@ -13,8 +12,9 @@ import { DeliveryStreak } from '../delivery-streak.js';
 import { Http2Client, http2OptionsOf } from '../http2-client.js';
 import type { Http2Result } from '../http2-exchange.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
-import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../retry-after.js';
+import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
 import { LARGEST_SEALED_BYTES } from '../sealed-size.js';
+import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { outcomeOfFailure } from '../transport-outcome.js';
 import { apnsOutcome, parseApnsBody } from './answers.js';
 import type { ApnsEntry } from './apns-entry.js';
@@ -104,6 +104,8 @@ class ApnsNotifier implements Notifier {
     this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
     this.#collapse = entry.collapseRepeats ?? false;
     this.capabilities = {
+      content: 'sealed',
+      batchSize: 1,
       maxPayloadBytes: template.maxPayloadBytes,
       supportsExpiry: true,
       supportsPriority: true,
@@ -117,7 +119,10 @@ class ApnsNotifier implements Notifier {
 
   send(push: Push, signal: AbortSignal): Promise<Outcome> {
     if (push.expiresAtMs <= this.clock.nowMs()) return Promise.resolve(EXPIRED);
-    return new Promise((resolve) => this.#attempt(push, signal, true, resolve));
+    const payload = encPayloadOf(push.content);
+    if (payload === null) return Promise.resolve(NOT_SEALED);
+    const body = this.template.prefix + payload + this.template.suffix;
+    return new Promise((resolve) => this.#attempt(push, body, signal, true, resolve));
   }
 
   health(): NotifierHealth {
@@ -131,13 +136,15 @@ class ApnsNotifier implements Notifier {
     this.connector.shutdown();
   }
 
-  #attempt(push: Push, signal: AbortSignal, mayRenew: boolean, resolve: (outcome: Outcome) => void): void {
+  #attempt(
+    push: Push,
+    body: string,
+    signal: AbortSignal,
+    mayRenew: boolean,
+    resolve: (outcome: Outcome) => void,
+  ): void {
     const authorization = this.token?.authorization() ?? null;
-    const request = {
-      headers: this.#headers(push, authorization),
-      body: this.template.prefix + encodedPayload(push.content) + this.template.suffix,
-      signal,
-    };
+    const request = { headers: this.#headers(push, authorization), body, signal };
     this.#client.send(request, (result) => {
       if (result.kind === 'answer' && result.status === 200) {
         this.#streak.delivered();
@@ -149,7 +156,7 @@ class ApnsNotifier implements Notifier {
         isExpiredToken(result) &&
         this.token?.renewAfterRefusal(authorization)
       ) {
-        return this.#attempt(push, signal, false, resolve);
+        return this.#attempt(push, body, signal, false, resolve);
       }
       resolve(this.#outcome(result));
     });
@@ -197,15 +204,6 @@ function isExpiredToken(result: Http2Result): boolean {
     result.status === 403 &&
     parseApnsBody(result.body).reason === 'ExpiredProviderToken'
   );
-}
-
-function encodedPayload(content: PushContent): string {
-  switch (content.kind) {
-    case 'sealed':
-      return content.payload.base64Slice();
-    default:
-      return assertNever(content.kind);
-  }
 }
 
 /** 16 bytes as a UUID of version 8 (RFC 9562: bytes of the maker's own meaning), equal for all attempts of a push. */

@@ -36,7 +36,9 @@ export function createDummyNotifier(
 class DummyNotifier implements Notifier {
   readonly type = 'dummy';
   readonly capabilities: NotifierCapabilities = {
+    content: 'sealed',
     maxPayloadBytes: 65_536,
+    batchSize: 1,
     supportsExpiry: false,
     supportsPriority: false,
     maxInFlight: 1_000,

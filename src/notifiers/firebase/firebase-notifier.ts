@@ -1,12 +1,11 @@
 import { connect, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2';
 import { isIP } from 'node:net';
-import { assertNever } from '../../domain/assert-never.js';
 import type { Clock } from '../../domain/clock.js';
 import type { ClientError } from '../../domain/errors.js';
 import type { Device } from '../../domain/device.js';
 import type { ServiceName } from '../../domain/ids.js';
 import type { Outcome } from '../../domain/outcome.js';
-import type { Push, PushContent } from '../../domain/push.js';
+import type { Push } from '../../domain/push.js';
 import { fail, ok, type Result } from '../../domain/result.js';
 import { readOptionalFile } from '../credential-files.js';
 import { parseEndpoint, trustAnchors, type ProviderEndpoint } from '../endpoint.js';
@@ -14,9 +13,10 @@ import { DeliveryStreak } from '../delivery-streak.js';
 import { Http2Client, http2OptionsOf } from '../http2-client.js';
 import type { Http2Result } from '../http2-exchange.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
-import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../retry-after.js';
+import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
+import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { outcomeOfFailure } from '../transport-outcome.js';
-import { AccessTokens } from './access-tokens.js';
+import { AccessTokens } from '../access-tokens.js';
 import { fcmOutcome, isAccessTokenRefusal, parseFcmError } from './answers.js';
 import { FCM_MAX_PAYLOAD_BYTES, fcmBody } from './body.js';
 import type { FirebaseEntry } from './firebase-entry.js';
@@ -103,6 +103,8 @@ class FirebaseNotifier implements Notifier {
     this.#client = new Http2Client(target.open, http2);
     this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
     this.capabilities = {
+      content: 'sealed',
+      batchSize: 1,
       maxPayloadBytes: FCM_MAX_PAYLOAD_BYTES,
       supportsExpiry: true,
       supportsPriority: true,
@@ -175,8 +177,10 @@ class FirebaseNotifier implements Notifier {
   ): void {
     const leftMs = push.expiresAtMs - this.clock.nowMs();
     if (leftMs <= 0) return resolve(EXPIRED);
+    const payload = encPayloadOf(push.content);
+    if (payload === null) return resolve(NOT_SEALED);
     const body = fcmBody({
-      payload: encodedPayload(push.content),
+      payload,
       token: push.device.serviceId,
       priority: push.priority,
       ttlSeconds: Math.floor(leftMs / 1000),
@@ -216,14 +220,5 @@ class FirebaseNotifier implements Notifier {
       authorization,
       'content-type': 'application/json',
     };
-  }
-}
-
-function encodedPayload(content: PushContent): string {
-  switch (content.kind) {
-    case 'sealed':
-      return content.payload.base64Slice();
-    default:
-      return assertNever(content.kind);
   }
 }

@@ -3,22 +3,13 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Clock } from '../../domain/clock.js';
 import { nowSeconds } from '../../domain/clock.js';
-import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../retry-after.js';
+import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
+import type { GrantResult } from '../access-tokens.js';
 import type { ServiceAccount } from './service-account.js';
 
 const SCOPE = 'https://www.googleapis.com/auth/firebase.messaging';
 const ASSERTION_LIFETIME_SECONDS = 3600;
 const MAX_ANSWER_BYTES = 65_536;
-
-export type GrantResult =
-  | { readonly kind: 'granted'; readonly accessToken: string; readonly expiresInSeconds: number }
-  /** `reason` is one of OAuth's error words. */
-  | { readonly kind: 'denied'; readonly reason: string }
-  | {
-      readonly kind: 'failed';
-      readonly cause: 'transport' | 'server' | 'throttled';
-      readonly afterMs: number | null;
-    };
 
 export interface GrantOptions {
   readonly account: ServiceAccount;

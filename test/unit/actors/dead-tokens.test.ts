@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DeadTokenGuard } from '../../../src/actors/dead-token-guard.js';
+import { DeadTokenGuard } from '../../../src/delivery-rules/dead-token-guard.js';
 import { createDeadTokenReporter } from '../../../src/actors/dead-tokens.js';
 import { createActorSystem } from '../../../src/actors/spawn.js';
 import { createSubscriptionActors } from '../../../src/actors/subscription.js';

@@ -33,7 +33,9 @@ const makePush = (service: ServiceName): Push => ({
 const notifierOf = (service: ServiceName, changes: Pick<Notifier, 'send' | 'close'>): Notifier => ({
   service,
   type: 'test',
-  capabilities: { maxPayloadBytes: 2856, supportsExpiry: true, supportsPriority: true, maxInFlight: 4 },
+  capabilities: { content: 'sealed',
+    batchSize: 1,
+    maxPayloadBytes: 2856, supportsExpiry: true, supportsPriority: true, maxInFlight: 4 },
   validate: () => ok({ serviceId: tokenOf('x'), serviceData: null }),
   health: () => ({ state: 'connected', detail: null }),
   ...changes,

@@ -44,7 +44,9 @@ function setUp(
   const notifier: Notifier = {
     service: SERVICE,
     type: 'test',
-    capabilities: { maxPayloadBytes: 2856, supportsExpiry: true, supportsPriority: true, maxInFlight },
+    capabilities: { content: 'sealed',
+    batchSize: 1,
+    maxPayloadBytes: 2856, supportsExpiry: true, supportsPriority: true, maxInFlight },
     validate: () => ok({ serviceId: tokenOf('x'), serviceData: null }),
     send: (push, signal) => {
       sent.push(push);

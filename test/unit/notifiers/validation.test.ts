@@ -89,7 +89,7 @@ describe('the service_info of dummy', () => {
   );
   const validate = (info: unknown): unknown => {
     const name = parseServiceName('dummy');
-    return name === null ? null : notifiers.get(name)?.validate(info);
+    return name === null ? null : notifiers.get(name)?.validate(info, 'subscribe');
   };
 
   it('names the device of the golden vector', () => {

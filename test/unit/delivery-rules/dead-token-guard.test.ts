@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { CircuitBreaker } from '../../../src/actors/circuit-breaker.js';
-import { DeadTokenGuard } from '../../../src/actors/dead-token-guard.js';
+import { CircuitBreaker } from '../../../src/delivery-rules/circuit-breaker.js';
+import { DeadTokenGuard } from '../../../src/delivery-rules/dead-token-guard.js';
 import type { ServiceName } from '../../../src/domain/ids.js';
 
 const APNS = 'apns' as ServiceName;

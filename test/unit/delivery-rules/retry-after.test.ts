@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseRetryAfterMs } from '../../../src/notifiers/retry-after.js';
+import { parseRetryAfterMs } from '../../../src/delivery-rules/retry-after.js';
 
 const NOW = Date.parse('Sun, 06 Nov 1994 08:49:00 GMT');
 const parse = (value: string | null | undefined): number | null => parseRetryAfterMs(value, NOW, 3_600_000);

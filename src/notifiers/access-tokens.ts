@@ -1,7 +1,21 @@
-import type { Clock } from '../../domain/clock.js';
-import type { Outcome } from '../../domain/outcome.js';
-import { fail, ok, type Result } from '../../domain/result.js';
-import type { GrantResult } from './token-grant.js';
+import type { Clock } from '../domain/clock.js';
+import type { Outcome } from '../domain/outcome.js';
+import { fail, ok, type Result } from '../domain/result.js';
+
+/** What a token endpoint answered (RFC 6749, 5). */
+export type GrantResult =
+  | {
+      readonly kind: 'granted';
+      readonly accessToken: string;
+      readonly expiresInSeconds: number;
+    }
+  /** `reason` is one of OAuth's error words. */
+  | { readonly kind: 'denied'; readonly reason: string }
+  | {
+      readonly kind: 'failed';
+      readonly cause: 'transport' | 'server' | 'throttled';
+      readonly afterMs: number | null;
+    };
 
 /** Asked for so long before the old one runs out. */
 const RENEW_AHEAD_MS = 5 * 60_000;
@@ -12,7 +26,7 @@ const RETRY_MAX_MS = 60_000;
 const DISCARD_INTERVAL_MS = 60_000;
 
 /**
- * The access token of one service account, shared by all pushes. One request at a time; renewed in the background
+ * The OAuth access token of one notifier, shared by all pushes. One request at a time; renewed in the background
  * while the old one is still good, so that no push waits except for the first token.
  */
 export class AccessTokens {
