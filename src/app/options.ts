@@ -3,7 +3,8 @@ import type { DeliveryOptions } from '../actors/delivery.js';
 import type { NetworkOptions } from '../actors/network.js';
 import type { NotifierActorOptions } from '../actors/notifier.js';
 import { StartError } from './start-error.js';
-import type { Config } from '../config/types.js';
+import type { Config, NotifierConfig } from '../config/types.js';
+import { assertNever } from '../domain/assert-never.js';
 import type { RandomBytes } from '../crypto/sodium.js';
 import type { AdminServerOptions, PartHealth, Readiness } from '../http/admin.js';
 import type { HttpServerOptions } from '../http/server-options.js';
@@ -105,20 +106,38 @@ export function notifierEntries({ notifiers, delivery }: Config): {
 } {
   const entries: Record<string, NotifierEntry> = {};
   const unsupported: SkippedNotifier[] = [];
-  for (const [name, entry] of Object.entries(notifiers)) {
-    if (entry.type === 'huawei') {
-      unsupported.push({ service: name, reason: 'this version has no notifier of type huawei' });
-      continue;
-    }
-    if (entry.type === 'dummy') {
-      entries[name] = { type: 'dummy' };
-      continue;
-    }
-    const { name: _name, ...rest } = entry;
-    const retryAfterMaxMs = delivery.maxPauseSeconds * 1000;
-    entries[name] = { ...rest, maxResends: delivery.refusedResends, retryAfterMaxMs };
+  for (const [name, config] of Object.entries(notifiers)) {
+    const entry = notifierEntry(config, delivery);
+    if (entry === null) unsupported.push({ service: name, reason: `no notifier of type ${config.type}` });
+    else entries[name] = entry;
   }
   return { entries, unsupported };
+}
+
+/** Secrets in plain text: from here on only the notifier has them. */
+function notifierEntry(config: NotifierConfig, delivery: Config['delivery']): NotifierEntry | null {
+  // The name is the service's, and pacing is the actor's.
+  const { name: _name, paceSeconds: _paceSeconds, ...entry } = config;
+  const retryAfterMaxMs = delivery.maxPauseSeconds * 1000;
+  const maxResends = delivery.refusedResends;
+  switch (entry.type) {
+    case 'apns': {
+      const pfxPassphrase = entry.pfxPassphrase?.reveal() ?? null;
+      const revealed = { ...entry, pfxPassphrase };
+      return { ...revealed, maxResends, retryAfterMaxMs };
+    }
+    case 'firebase':
+      return { ...entry, maxResends, retryAfterMaxMs };
+    case 'dummy':
+      return { type: 'dummy' };
+    case 'huawei':
+    case 'wns':
+    case 'webpush':
+    case 'unifiedpush':
+      return null;
+    default:
+      return assertNever(entry);
+  }
 }
 
 /** For what is still in the outbox's buffer at a stop. */

@@ -129,6 +129,9 @@ async function checkNotifier(entry: NotifierConfig, clock: Clock): Promise<Findi
     case 'firebase':
       return [...findings, ...(await checkFirebase(prefix, entry))];
     case 'huawei':
+    case 'wns':
+    case 'webpush':
+    case 'unifiedpush':
     case 'dummy':
       return findings;
     default:

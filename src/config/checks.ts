@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConfigProblem } from './problem.js';
-import type { ApnsNotifierConfig, Config } from './types.js';
+import type { ApnsNotifierConfig, Config, SessionConfig } from './types.js';
 
 /** 127.0.0.0/8, ::1 and `localhost`: nobody else can reach such a listener. */
 export function isLoopback(host: string): boolean {
@@ -47,12 +47,27 @@ function* complaints(config: Config): Iterable<Complaint> {
     const keys = ['delivery.retryBaseMs', 'delivery.retryMaxMs'] as const;
     yield { keys, message: 'must not be larger than delivery.retryMaxMs' };
   }
-  if (session.listen !== null && session.listen === session.listenCurve) {
-    const keys = ['session.listenCurve', 'session.listen'] as const;
-    yield { keys, message: 'is the same as session.listen' };
+  if (delivery.windowMin > delivery.maxInFlight) {
+    const keys = ['delivery.windowMin', 'delivery.maxInFlight'] as const;
+    yield { keys, message: 'must not be larger than delivery.maxInFlight' };
   }
+  yield* listenerComplaints(session);
   for (const [name, entry] of Object.entries(config.notifiers)) {
     if (entry.type === 'apns') yield* apnsComplaints(name, entry);
+  }
+}
+
+/** One port has one level of rights, so no two of them are one address. */
+function* listenerComplaints(session: SessionConfig): Iterable<Complaint> {
+  const listeners = ['listen', 'listenCurve', 'listenCurveAdmin'] as const;
+  for (const [index, later] of listeners.entries()) {
+    const same = listeners.slice(0, index).find((earlier) => session[earlier] === session[later]);
+    if (session[later] === null || same === undefined) continue;
+    yield { keys: [`session.${later}`, `session.${same}`], message: `is the same as session.${same}` };
+  }
+  if (session.listenCurveAdmin !== null && session.listenCurveAdmins.length === 0) {
+    const keys = ['session.listenCurveAdmin', 'session.listenCurveAdmins'] as const;
+    yield { keys, message: 'nobody may come there: session.listenCurveAdmins is empty' };
   }
 }
 
@@ -60,5 +75,10 @@ function* apnsComplaints(name: string, entry: ApnsNotifierConfig): Iterable<Comp
   if (entry.certFile !== null && (entry.keyId !== null || entry.teamId !== null)) {
     const message = 'either a certificate or a token key (keyId, teamId), not both';
     yield { keys: [`notifiers.${name}.certFile`], message };
+  }
+  const others = (['certFile', 'keyFile', 'keyId', 'teamId'] as const).filter((key) => entry[key] !== null);
+  if (entry.pfxFile !== null && others.length > 0) {
+    const message = `holds certificate and key: not together with ${others.join(', ')}`;
+    yield { keys: [`notifiers.${name}.pfxFile`], message };
   }
 }

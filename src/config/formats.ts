@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import convict from 'convict';
 
 /** How a value is written: decides what text (environment, flags) and YAML scalars turn into. */
-export type ValueKind = 'number' | 'boolean' | 'boolean-or-text' | 'text' | 'list';
+export type ValueKind = 'number' | 'boolean' | 'boolean-or-text' | 'text' | 'list' | 'number-list';
 
 export interface FormatRule {
   readonly min?: number;
@@ -53,6 +53,14 @@ const isProxyList = (text: string): boolean => text.split(',').every((part) => i
 
 const hasScheme = (text: string, schemes: readonly string[]): boolean =>
   schemes.some((scheme) => text.startsWith(`${scheme}://`) && text.length > scheme.length + 3);
+
+const MAX_PORTS = 100;
+const isPeerPort = (value: unknown): boolean =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535;
+
+/** RFC 8292, 2.1: how the operator of a push service reaches us. Some refuse anything around the address. */
+const isContact = (text: string): boolean =>
+  /^mailto:[^\s@<>,]+@[^\s@<>,]+$/.test(text) || parseHttpsUrl(text) !== null;
 
 const SERVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 /** Names end up in metric labels, environment variables and flags, so only plain characters, 1 to 32. */
@@ -105,6 +113,11 @@ export const formats = {
     describe: () => 'a list of paths, at least one',
     accepts: (value) => Array.isArray(value) && value.length > 0 && isListOf(() => true)(value),
   },
+  'optional-paths': {
+    kind: 'list',
+    describe: () => 'a list of paths',
+    accepts: isListOf(() => true),
+  },
   'hex-keys': {
     kind: 'list',
     describe: () => 'a list of X25519 public keys, 64 hex digits each',
@@ -114,6 +127,11 @@ export const formats = {
     kind: 'list',
     describe: () => 'a list of addresses and networks (10.0.0.0/8)',
     accepts: isListOf(isNetwork),
+  },
+  ports: {
+    kind: 'number-list',
+    describe: () => `a list of ports from 1 to 65535, at most ${MAX_PORTS}; empty = any`,
+    accepts: (value) => Array.isArray(value) && value.length <= MAX_PORTS && value.every(isPeerPort),
   },
   'service-names': {
     kind: 'list',
@@ -138,6 +156,11 @@ export const formats = {
     kind: 'text',
     describe: () => 'an https:// address',
     accepts: (value) => isText(value) && parseHttpsUrl(value) !== null,
+  },
+  contact: {
+    kind: 'text',
+    describe: () => 'mailto:ADDRESS or an https:// address',
+    accepts: (value) => isText(value) && isContact(value),
   },
   proxies: {
     kind: 'boolean-or-text',

@@ -3,11 +3,13 @@ import type { ApnsNotifierConfig, NotifierConfig } from './types.js';
 
 export type ApnsCredentials =
   | { readonly kind: 'certificate'; readonly certFile: string; readonly keyFile: string }
+  | { readonly kind: 'pfx'; readonly pfxFile: string }
   | { readonly kind: 'token'; readonly keyFile: string; readonly keyId: string; readonly teamId: string };
 
-/** Certificate or token, whichever is complete; null when neither is. Loading has refused entries with both. */
+/** Certificate (PEM or PKCS #12) or token, whichever is complete; null when none is. Loading has refused entries with several. */
 export function apnsCredentials(entry: ApnsNotifierConfig): ApnsCredentials | null {
-  const { certFile, keyFile, keyId, teamId } = entry;
+  const { certFile, keyFile, pfxFile, keyId, teamId } = entry;
+  if (pfxFile !== null) return { kind: 'pfx', pfxFile };
   if (keyFile === null) return null;
   if (certFile !== null) return { kind: 'certificate', certFile, keyFile };
   if (keyId === null || teamId === null) return null;
@@ -25,16 +27,26 @@ export function notifierReadiness(entry: NotifierConfig): NotifierReadiness {
     case 'apns':
       if (apnsCredentials(entry) !== null) return { kind: 'ready' };
       return entry.keyFile === null
-        ? { kind: 'skipped', reason: 'no credentials: neither certFile nor keyFile is set' }
+        ? { kind: 'skipped', reason: 'no credentials: none of keyFile, certFile and pfxFile is set' }
         : skipped(missingOf(entry, ['keyId', 'teamId']));
     case 'firebase':
-      return entry.serviceAccountFile === null ? skipped(['serviceAccountFile']) : { kind: 'ready' };
-    case 'huawei': {
-      const missing = missingOf(entry, ['appId', 'appSecret']);
-      return missing.length > 0
-        ? skipped(missing)
-        : { kind: 'skipped', reason: 'this version does not send to Huawei' };
-    }
+      return needed(missingOf(entry, ['serviceAccountFile']));
+    case 'huawei':
+      return needed(
+        missingOf(entry, [
+          'appId',
+          'appSecret',
+          ...(entry.apiVersion === 'v2' ? (['projectId'] as const) : []),
+        ]),
+      );
+    case 'wns':
+      return needed(missingOf(entry, ['packageSid', 'clientSecret']));
+    case 'webpush':
+      return needed([
+        ...(entry.vapidKeyFiles.length === 0 ? ['vapidKeyFiles'] : []),
+        ...missingOf(entry, ['subject']),
+      ]);
+    case 'unifiedpush':
     case 'dummy':
       return { kind: 'ready' };
     default:
@@ -48,6 +60,9 @@ function missingOf<Entry extends NotifierConfig>(
 ): string[] {
   return keys.filter((key) => entry[key] === null);
 }
+
+const needed = (missing: readonly string[]): NotifierReadiness =>
+  missing.length === 0 ? { kind: 'ready' } : skipped(missing);
 
 const skipped = (missing: readonly string[]): NotifierReadiness => ({
   kind: 'skipped',

@@ -1,7 +1,7 @@
 import { parseOptions } from './parse-options.js';
 import { entryNameKey, printableKey } from './names.js';
 import { isServiceNameText } from './formats.js';
-import { isNotifierType, laterNotifierTypes, notifierSchemas, notifierTypes } from './notifier-schema.js';
+import { isNotifierType, notifierSchemas, notifierTypes } from './notifier-schema.js';
 import { nearestKey } from './nearest.js';
 import type { ConfigProblem } from './problem.js';
 import { readValue } from './read-value.js';
@@ -100,9 +100,7 @@ function readType(entry: Entry, problems: ConfigProblem[]): NotifierType | null 
   const read = readValue(typeOption, setting.given);
   const type = read.ok && typeof read.value === 'string' ? read.value : '';
   if (isNotifierType(type)) return type;
-  const message = laterNotifierTypes.includes(type)
-    ? `this version has no notifiers of the type ${type}; it has ${notifierTypes.join(', ')}`
-    : `no such type; it must be one of ${notifierTypes.join(', ')}; the nearest is ${nearestKey(type, notifierTypes) ?? ''}`;
+  const message = `no such type; it must be one of ${notifierTypes.join(', ')}; the nearest is ${nearestKey(type, notifierTypes) ?? ''}`;
   problems.push({ key, origin: setting.origin, message });
   return null;
 }

@@ -52,22 +52,28 @@ export const choice = <T extends string>(
 ): Option<T> => option('choice', details);
 
 /** `values` are the numbers in digits. */
-export const numberChoice = <T extends number>(
-  details: Details<T> & { readonly unit: string } & WithValues,
-): Option<T> => option('number-choice', details);
+export const numberChoice = <T extends number | null>(details: Details<T> & WithValues): Option<T> =>
+  option('number-choice', details);
 
 /** Made absolute: relative to the directory of the configuration file. */
 export const path = <T extends TextOrNull = string>(details: Details<T>): Option<T> =>
   option('path', details);
 export const paths = (details: Details<readonly string[]>): Option<readonly string[]> =>
   option('paths', details);
+/** May be empty. */
+export const optionalPaths = (details: Details<readonly string[]>): Option<readonly string[]> =>
+  option('optional-paths', details);
 export const hexKeys = (details: Details<readonly string[]>): Option<readonly string[]> =>
   option('hex-keys', details);
 export const networks = (details: Details<readonly string[]>): Option<readonly string[]> =>
   option('networks', details);
+export const ports = (details: Details<readonly number[]>): Option<readonly number[]> =>
+  option('ports', details);
 export const serviceNames = (details: Details<readonly string[]>): Option<readonly string[]> =>
   option('service-names', details);
 
+/** `mailto:ADDRESS` or `https://…`. */
+export const contact = (details: Details<TextOrNull>): Option<TextOrNull> => option('contact', details);
 export const httpsOrigin = (details: Details<TextOrNull>): Option<TextOrNull> =>
   option('https-origin', details);
 export const httpsUrl = (details: Details<TextOrNull>): Option<TextOrNull> => option('https-url', details);

@@ -39,9 +39,9 @@ function read(option: Option, given: GivenValue): Reading {
     case 'scalar':
       return fromScalar(kind, given.scalar);
     case 'list': {
-      if (kind !== 'list') return unreadable;
-      const items = given.items.map((item) => fromScalar('text', item));
-      return items.every((item) => typeof item === 'string') ? items : unreadable;
+      if (kind !== 'list' && kind !== 'number-list') return unreadable;
+      const items = given.items.map((item) => fromScalar(kind === 'list' ? 'text' : 'number', item));
+      return items.every((item) => item !== null && item !== unreadable) ? items : unreadable;
     }
     case 'other':
       return unreadable;
@@ -55,7 +55,7 @@ function fromText(option: Option, kind: ValueKind, text: string): Reading {
   if (option.nullable && (text === '' || text === 'null')) return null;
   switch (kind) {
     case 'number':
-      return /^-?\d{1,15}$/.test(text) ? Number(text) : unreadable;
+      return readNumber(text);
     case 'boolean':
       return readBoolean(text) ?? unreadable;
     case 'boolean-or-text':
@@ -63,11 +63,21 @@ function fromText(option: Option, kind: ValueKind, text: string): Reading {
     case 'text':
       return text;
     case 'list':
-      return text.split(',').flatMap((item) => (item.trim() === '' ? [] : [item.trim()]));
+      return splitList(text);
+    case 'number-list': {
+      const items = splitList(text).map(readNumber);
+      return items.includes(unreadable) ? unreadable : items;
+    }
     default:
       return assertNever(kind);
   }
 }
+
+const splitList = (text: string): string[] =>
+  text.split(',').flatMap((item) => (item.trim() === '' ? [] : [item.trim()]));
+
+const readNumber = (text: string): number | typeof unreadable =>
+  /^-?\d{1,15}$/.test(text) ? Number(text) : unreadable;
 
 const readBoolean = (text: string): boolean | null =>
   text === 'true' ? true : text === 'false' ? false : null;
@@ -87,6 +97,8 @@ function fromScalar(kind: ValueKind, { value, source }: YamlScalar): Reading {
     case 'list':
       // One item may stand without its brackets.
       return typeof value === 'string' ? [value] : unreadable;
+    case 'number-list':
+      return typeof value === 'number' ? [value] : unreadable;
     default:
       return assertNever(kind);
   }

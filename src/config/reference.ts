@@ -38,12 +38,15 @@ export function renderDefaultFile(): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The service name of the example entry is that of its type. `dummy` would be a service that anybody can ask for. */
+/** Types that need no credentials: as an entry they would be a service at once, so they stand there as a comment. */
+const commentedTypes: ReadonlySet<NotifierType> = new Set(['unifiedpush', 'dummy']);
+
+/** The service name of the example entry is that of its type. */
 function notifierExamples(): string[] {
   return notifierTypes.flatMap((type) => {
     const lines = [...comment(notifierDocs[type], '  '), `  ${type}:`, `    type: ${type}`];
     lines.push(...optionLines(notifierSchemas[type], '    '));
-    return type === 'dummy'
+    return commentedTypes.has(type)
       ? lines.map((line) => (line.startsWith('  #') ? line : `  # ${line.slice(2)}`))
       : lines;
   });
@@ -132,6 +135,8 @@ const plainFormats: ReadonlySet<FormatName> = new Set([
   'https-origin',
   'https-url',
   'proxies',
+  'optional-paths',
+  'contact',
 ]);
 
 const range = (option: Option): string =>

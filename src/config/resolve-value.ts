@@ -25,6 +25,7 @@ export function resolvePaths(option: Option, value: unknown, baseDirectory: stri
     case 'path':
       return typeof value === 'string' ? resolve(baseDirectory, value) : value;
     case 'paths':
+    case 'optional-paths':
       return Array.isArray(value) ? value.map((item) => resolve(baseDirectory, String(item))) : value;
     case 'address':
       return typeof value === 'string' ? resolveAddress(value, baseDirectory) : value;

@@ -6,6 +6,11 @@ const DAY_SECONDS = 24 * 3600;
 const LOG_LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 export const deliverySection: OptionsOf<Config['delivery']> = {
+  durability: choice<Config['delivery']['durability']>({
+    doc: 'spill: what cannot be sent now, and everything at a stop, is in the outbox; a crash loses what was in memory. journal: every push is in the outbox before it is sent; a crash loses none, and each push costs a write to the database.',
+    default: 'spill',
+    values: ['spill', 'journal'],
+  }),
   credits: wholeNumber({
     doc: 'Pushes that one notifier may hold in memory; further ones go to the outbox.',
     unit: 'pushes',
@@ -14,11 +19,25 @@ export const deliverySection: OptionsOf<Config['delivery']> = {
     max: 1_000_000,
   }),
   maxInFlight: wholeNumber({
-    doc: 'Requests that one notifier has open at its provider at once.',
+    doc: 'Requests that one notifier has open at its provider at once: the upper end of its window.',
     unit: 'requests',
     default: 500,
     min: 1,
     max: 10_000,
+  }),
+  windowMin: wholeNumber({
+    doc: 'Lower end of the window: throttling and time-outs shrink it to this at most.',
+    unit: 'requests',
+    default: 8,
+    min: 1,
+    max: 10_000,
+  }),
+  spillAfterMs: wholeNumber({
+    doc: 'A push that has waited in memory for this long, because the window is full, goes to the outbox.',
+    unit: 'ms',
+    default: 1000,
+    min: 10,
+    max: 3_600_000,
   }),
   retryBaseMs: wholeNumber({
     doc: 'Wait before the first repetition; it doubles with every further one, with jitter.',
@@ -89,6 +108,20 @@ export const deliverySection: OptionsOf<Config['delivery']> = {
     default: 5,
     min: 1,
     max: HOUR_SECONDS,
+  }),
+  tombstoneDays: wholeNumber({
+    doc: 'Subscriptions removed for a dead token can be brought back for this long (waggle devices undelete); 0 keeps none.',
+    unit: 'days',
+    default: 7,
+    min: 0,
+    max: 365,
+  }),
+  paceMaxDevices: wholeNumber({
+    doc: 'Devices whose last push each notifier with paceSeconds remembers at most; beyond that the longest idle is forgotten, and its next push goes out at once.',
+    unit: 'devices',
+    default: 100_000,
+    min: 100,
+    max: 10_000_000,
   }),
 };
 

@@ -15,18 +15,23 @@ export const sessionSection: OptionsOf<Config['session']> = {
     values: OXENMQ_SCHEMES,
   }),
   listen: address({
-    doc: 'Plain OxenMQ listener for external notifiers and local tools, such as ipc:///run/waggle/hive.sock. Every peer has the level admin: never open it to a network. Not served by this version.',
+    doc: 'Plain OxenMQ listener for external notifiers and local tools, such as ipc:///run/waggle/hive.sock. Every peer has all rights (register a notifier, read statistics, subscribe for anybody): never open it to a network.',
     default: null,
     values: LISTEN_SCHEMES,
   }),
   listenCurve: address({
-    doc: 'OxenMQ CURVE listener, such as tcp://0.0.0.0:22030. Not served by this version.',
+    doc: 'OxenMQ CURVE listener, such as tcp://0.0.0.0:22030. One port has one level of rights. While listenCurveAdmins is empty, anybody may come and may only subscribe and unsubscribe. With listenCurveAdmins and without listenCurveAdmin, only the listed keys may come, with all rights. With listenCurveAdmin, anybody again, only to subscribe and unsubscribe.',
     default: null,
     values: LISTEN_SCHEMES,
   }),
   listenCurveAdmins: hexKeys({
-    doc: 'Public keys that have the level admin on the CURVE listener; all others may only subscribe.',
+    doc: 'Public keys with all rights, as on listen: on listenCurveAdmin, or, while that is null, on listenCurve.',
     default: [],
+  }),
+  listenCurveAdmin: address({
+    doc: 'A second CURVE listener, for the keys in listenCurveAdmins alone, such as tcp://0.0.0.0:22031; listenCurve is then open to all.',
+    default: null,
+    values: LISTEN_SCHEMES,
   }),
   maxPendingConnects: wholeNumber({
     doc: 'Connection attempts to storage nodes under way at once; 0 connects to none (a dry run).',
@@ -57,15 +62,29 @@ export const sessionSection: OptionsOf<Config['session']> = {
     max: HOUR_SECONDS,
   }),
   startupWaitSeconds: wholeNumber({
-    doc: 'At most this long is waited at start for notifiersExpected; no wait when that list is empty.',
+    doc: 'At most this long is waited at start, before storage nodes are told what to report, until every one of notifiersExpected has registered; no wait when that list is empty.',
     unit: 's',
     default: 8,
     min: 0,
     max: HOUR_SECONDS,
   }),
   notifiersExpected: serviceNames({
-    doc: 'Names of external notifiers to wait for at start.',
+    doc: 'Services of external notifiers to wait for at start. Pushes for them wait in the outbox, even before such a notifier has registered for the first time.',
     default: [],
+  }),
+  notifierTimeoutSeconds: wholeNumber({
+    doc: "An external notifier that takes longer to say whether a client's service_info is good has failed; the client gets error 3.",
+    unit: 's',
+    default: 15,
+    min: 1,
+    max: 600,
+  }),
+  notifierAwaySeconds: wholeNumber({
+    doc: 'An external notifier that has not registered again for this long is away: its pushes wait in the outbox until it is back. Those of the original register every 5 s.',
+    unit: 's',
+    default: 15,
+    min: 1,
+    max: HOUR_SECONDS,
   }),
   nodePollIntervalSeconds: wholeNumber({
     doc: 'The node list is asked for this often even if no new block is heard of.',

@@ -96,6 +96,13 @@ export const keysSection: OptionsOf<Config['keys']> = {
 };
 
 export const outboxSection: OptionsOf<Config['outbox']> = {
+  maxRows: wholeNumber({
+    doc: 'Pushes that wait in the outbox at most; beyond that those that expire first make room, and are counted as lost.',
+    unit: 'rows',
+    default: 1_000_000,
+    min: 1000,
+    max: 1_000_000_000,
+  }),
   pollIntervalMs: wholeNumber({
     doc: 'How often the outbox is looked at for pushes that are due.',
     unit: 'ms',

@@ -83,12 +83,15 @@ export interface SessionConfig {
   readonly listenCurve: string | null;
   /** 64 hex digits each. */
   readonly listenCurveAdmins: readonly string[];
+  readonly listenCurveAdmin: string | null;
   readonly maxPendingConnects: number;
   readonly filterLifetimeSeconds: number;
   readonly filterMaxEntries: number;
   readonly subscriptionCheckIntervalSeconds: number;
   readonly startupWaitSeconds: number;
   readonly notifiersExpected: readonly string[];
+  readonly notifierTimeoutSeconds: number;
+  readonly notifierAwaySeconds: number;
   readonly nodePollIntervalSeconds: number;
   readonly requestTimeoutSeconds: number;
   readonly connectTimeoutSeconds: number;
@@ -112,30 +115,42 @@ export interface SessionConfig {
 interface CommonNotifierConfig {
   /** The service name that clients ask for. */
   readonly name: string;
-  /** Requests at the provider at once, per connection: the entry's own, or `delivery.maxInFlight`. */
+  /** Requests at the provider at once: the entry's own, or `delivery.maxInFlight`. */
   readonly maxInFlight: number;
+  /** At most one push per device in so many seconds; 0 = no pacing. */
+  readonly paceSeconds: number;
 }
 
-interface ProviderNotifierConfig extends CommonNotifierConfig {
-  /** Instead of the provider's own address: `https://HOST:PORT`. */
-  readonly endpoint: string | null;
+interface HttpNotifierConfig extends CommonNotifierConfig {
   /** PEM, a further trust anchor. */
   readonly caFile: string | null;
+  /** Over HTTP/1.1: per origin. */
   readonly connections: number;
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
+}
+
+interface ProviderNotifierConfig extends HttpNotifierConfig {
+  /** Instead of the provider's own address: `https://HOST:PORT`. */
+  readonly endpoint: string | null;
+}
+
+interface Http2NotifierConfig extends ProviderNotifierConfig {
   readonly deadAfterTimeouts: number;
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
 }
 
-export interface ApnsNotifierConfig extends ProviderNotifierConfig {
+export interface ApnsNotifierConfig extends Http2NotifierConfig {
   readonly type: 'apns';
   readonly topic: string;
   readonly sandbox: boolean;
   readonly certFile: string | null;
   /** The same as `certFile` when the entry names only that. */
   readonly keyFile: string | null;
+  /** PKCS #12: certificate and key in one. */
+  readonly pfxFile: string | null;
+  readonly pfxPassphrase: Secret | null;
   readonly keyId: string | null;
   readonly teamId: string | null;
   readonly alertTitle: string;
@@ -143,11 +158,15 @@ export interface ApnsNotifierConfig extends ProviderNotifierConfig {
   readonly badge: number | null;
   readonly sound: string | null;
   readonly category: string | null;
+  readonly mutableContent: boolean;
+  readonly pushType: 'alert' | 'background' | 'voip';
+  /** Null: the push's own. */
+  readonly priority: 10 | 5 | 1 | null;
   readonly collapseRepeats: boolean;
   readonly tokenLifetimeMs: number;
 }
 
-export interface FirebaseNotifierConfig extends ProviderNotifierConfig {
+export interface FirebaseNotifierConfig extends Http2NotifierConfig {
   readonly type: 'firebase';
   readonly serviceAccountFile: string | null;
   readonly tokenTimeoutMs: number;
@@ -157,7 +176,47 @@ export interface HuaweiNotifierConfig extends ProviderNotifierConfig {
   readonly type: 'huawei';
   readonly appId: string | null;
   readonly appSecret: Secret | null;
+  readonly apiVersion: 'v1' | 'v2';
+  /** For `v2`. */
+  readonly projectId: string | null;
   readonly tokenEndpoint: string | null;
+  readonly tokenTimeoutMs: number;
+}
+
+export interface WnsNotifierConfig extends ProviderNotifierConfig {
+  readonly type: 'wns';
+  readonly packageSid: string | null;
+  readonly clientSecret: Secret | null;
+  readonly tenantId: string | null;
+  readonly tokenEndpoint: string | null;
+  readonly tokenScope: string | null;
+  readonly tokenTimeoutMs: number;
+  readonly notificationType: 'raw' | 'toast';
+  readonly toastTitle: string;
+  readonly toastBody: string;
+  readonly cache: boolean;
+}
+
+/** Pushes go where a client says: what keeps them out of our own network. */
+interface GuardedNotifierConfig extends HttpNotifierConfig {
+  readonly allowHttp: boolean;
+  readonly allowNetworks: readonly string[];
+  /** Empty: any. */
+  readonly ports: readonly number[];
+  /** The first is preferred, all are accepted. */
+  readonly vapidKeyFiles: readonly string[];
+  readonly subject: string | null;
+}
+
+export interface WebpushNotifierConfig extends GuardedNotifierConfig {
+  readonly type: 'webpush';
+  readonly maxTtlSeconds: number;
+  readonly topic: boolean;
+}
+
+export interface UnifiedpushNotifierConfig extends GuardedNotifierConfig {
+  readonly type: 'unifiedpush';
+  readonly discovery: boolean;
 }
 
 export interface DummyNotifierConfig extends CommonNotifierConfig {
@@ -165,13 +224,23 @@ export interface DummyNotifierConfig extends CommonNotifierConfig {
 }
 
 export type NotifierConfig =
-  ApnsNotifierConfig | FirebaseNotifierConfig | HuaweiNotifierConfig | DummyNotifierConfig;
+  | ApnsNotifierConfig
+  | FirebaseNotifierConfig
+  | HuaweiNotifierConfig
+  | WnsNotifierConfig
+  | WebpushNotifierConfig
+  | UnifiedpushNotifierConfig
+  | DummyNotifierConfig;
 
 export type NotifierType = NotifierConfig['type'];
 
 export interface DeliveryConfig {
+  /** `spill`: the outbox takes what cannot be sent now; `journal`: every push is in it before it is sent. */
+  readonly durability: 'spill' | 'journal';
   readonly credits: number;
+  readonly windowMin: number;
   readonly maxInFlight: number;
+  readonly spillAfterMs: number;
   readonly retryBaseMs: number;
   readonly retryMaxMs: number;
   readonly maxAttempts: number;
@@ -182,9 +251,12 @@ export interface DeliveryConfig {
   readonly deadTokenGuardWindowSeconds: number;
   readonly breakerFailures: number;
   readonly breakerProbeSeconds: number;
+  readonly tombstoneDays: number;
+  readonly paceMaxDevices: number;
 }
 
 export interface OutboxConfig {
+  readonly maxRows: number;
   readonly pollIntervalMs: number;
   readonly batchRows: number;
   readonly bufferMaxEntries: number;

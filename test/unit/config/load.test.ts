@@ -218,6 +218,31 @@ describe('what belongs together', () => {
     expect(problemsOf({ argv: ['--admin.port=0', '--http.port=0'] })).toEqual([]);
   });
 
+  it('keeps the window in order', () => {
+    const argv = ['--delivery.windowMin=9', '--delivery.maxInFlight=8'];
+    expect(problemsOf({ argv })).toMatchObject([{ key: 'delivery.windowMin' }]);
+  });
+
+  it('gives every listener an address of its own, and the one for admins somebody who may come', () => {
+    const key = 'ab'.repeat(32);
+    const address = 'tcp://0.0.0.0:22030';
+    const listeners = (curve: string, curveAdmin: string) =>
+      problemsOf({
+        argv: [
+          '--session.listen=ipc:///run/hive',
+          `--session.listenCurve=${curve}`,
+          `--session.listenCurveAdmin=${curveAdmin}`,
+          `--session.listenCurveAdmins=${key}`,
+        ],
+      }).map((problem) => problem.key);
+    expect(listeners(address, 'tcp://0.0.0.0:22031')).toEqual([]);
+    expect(listeners(address, address)).toEqual(['session.listenCurveAdmin']);
+    expect(listeners('ipc:///run/hive', address)).toEqual(['session.listenCurve']);
+    expect(problemsOf({ argv: [`--session.listenCurveAdmin=${address}`] })).toMatchObject([
+      { key: 'session.listenCurveAdmin' },
+    ]);
+  });
+
   it('does not complain about a pair when one of the two is wrong by itself', () => {
     const argv = ['--session.renewMinSeconds=3400', '--session.renewMaxSeconds=x'];
     expect(problemsOf({ argv }).map(({ key }) => key)).toEqual(['session.renewMaxSeconds']);

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { apnsCredentials, notifierReadiness } from '../../../src/config/notifier-credentials.js';
+import { notifierTypes } from '../../../src/config/notifier-schema.js';
 import type { ApnsNotifierConfig, Config } from '../../../src/config/types.js';
 import { createTestDirectory, loadGood, problemsOf } from './support.js';
 
@@ -59,13 +60,8 @@ describe('notifier entries', () => {
   it('of an unknown type are refused with the types that there are', () => {
     const [problem] = problemsOf({ argv: ['--notifiers.x.type=firebse'] });
     expect(problem).toMatchObject({ key: 'notifiers.x.type', origin: 'flag --notifiers.x.type' });
-    expect(problem?.message).toContain('apns, firebase, huawei, dummy; the nearest is firebase');
-  });
-
-  it('of a type of a later version say that this version has none', () => {
-    const [problem] = problemsOf({ argv: ['--notifiers.windows.type=wns'] });
-    expect(problem?.message).toBe(
-      'this version has no notifiers of the type wns; it has apns, firebase, huawei, dummy',
+    expect(problem?.message).toContain(
+      'apns, firebase, huawei, wns, webpush, unifiedpush, dummy; the nearest is firebase',
     );
   });
 
@@ -115,6 +111,97 @@ describe('notifier entries', () => {
   });
 });
 
+describe('lists in an entry', () => {
+  const endpoints = {
+    vapidKeyFiles: ['/a.key', '/b.key'],
+    allowNetworks: ['10.0.0.0/8', 'fd00::/8'],
+    ports: [443, 8443],
+  };
+
+  it('are split at commas where they are text', () => {
+    const env = {
+      WAGGLE_NOTIFIERS__WEBPUSH__VAPID_KEY_FILES: '/a.key, /b.key',
+      WAGGLE_NOTIFIERS__WEBPUSH__ALLOW_NETWORKS: '10.0.0.0/8,fd00::/8',
+      WAGGLE_NOTIFIERS__WEBPUSH__PORTS: '443, 8443',
+    };
+    expect(loadGood({ env }).notifiers['webpush']).toMatchObject(endpoints);
+  });
+
+  it('are lists in YAML, or a single item', () => {
+    const file = directory.write(
+      'lists.yaml',
+      'notifiers:\n  webpush: { vapidKeyFiles: [/a.key, /b.key], allowNetworks: [10.0.0.0/8, "fd00::/8"], ports: [443, 8443] }\n  unifiedpush: { ports: 8443, vapidKeyFiles: v.key }\n',
+    );
+    const { notifiers } = loadGood({ file });
+    expect(notifiers['webpush']).toMatchObject(endpoints);
+    expect(notifiers['unifiedpush']).toMatchObject({
+      ports: [8443],
+      vapidKeyFiles: [`${directory.path}/v.key`],
+    });
+  });
+
+  it('may be empty', () => {
+    const env = {
+      WAGGLE_NOTIFIERS__UNIFIEDPUSH__PORTS: '',
+      WAGGLE_NOTIFIERS__UNIFIEDPUSH__ALLOW_NETWORKS: '',
+    };
+    expect(loadGood({ env }).notifiers['unifiedpush']).toMatchObject({ ports: [], allowNetworks: [] });
+  });
+
+  it.each([
+    ['ports', '0'],
+    ['ports', '65536'],
+    ['ports', '443,x'],
+    ['ports', '443,,8443.5'],
+    ['ports', Array(101).fill('1').join(',')],
+    ['allowNetworks', '10.0.0.0/33'],
+    ['allowNetworks', 'push.example'],
+  ])('refuse %s of %s', (key, text) => {
+    expect(problemsOf({ argv: [`--notifiers.webpush.${key}=${text}`] })).toMatchObject([
+      { key: `notifiers.webpush.${key}` },
+    ]);
+  });
+
+  it.each(['ports: ["443"]', 'ports: [~]', 'ports: [[443]]', 'ports: "443"', 'ports: true', 'ports: ~'])(
+    'refuse %s in YAML',
+    (text) => {
+      const file = directory.write('bad-list.yaml', `notifiers: { webpush: { ${text} } }\n`);
+      expect(problemsOf({ file })).toMatchObject([{ key: 'notifiers.webpush.ports' }]);
+    },
+  );
+});
+
+describe('the subject', () => {
+  it.each(['mailto:push@example.org', 'https://example.org/contact'])('may be %s', (subject) => {
+    expect(loadGood({ argv: [`--notifiers.webpush.subject=${subject}`] }).notifiers['webpush']).toMatchObject(
+      {
+        subject,
+      },
+    );
+  });
+
+  it.each([
+    'push@example.org',
+    'mailto: push@example.org',
+    'mailto:<push@example.org>',
+    'http://example.org',
+  ])('may not be %s', (subject) => {
+    expect(problemsOf({ argv: [`--notifiers.webpush.subject=${subject}`] })).toMatchObject([
+      { key: 'notifiers.webpush.subject' },
+    ]);
+  });
+});
+
+describe('pacing', () => {
+  it.each(notifierTypes)('can be asked of type %s and is off by default', (type) => {
+    expect(loadGood({ argv: [`--notifiers.x.type=${type}`] }).notifiers['x']).toMatchObject({
+      paceSeconds: 0,
+    });
+    const env = { WAGGLE_NOTIFIERS__X__TYPE: type, WAGGLE_NOTIFIERS__X__PACE_SECONDS: '30' };
+    expect(loadGood({ env }).notifiers['x']).toMatchObject({ paceSeconds: 30 });
+  });
+});
+
 describe('credentials', () => {
   it('are a certificate with its key, in one file or two', () => {
     expect(apnsCredentials(apns(['--notifiers.apns.certFile=/c', '--notifiers.apns.keyFile=/k']))).toEqual({
@@ -140,17 +227,26 @@ describe('credentials', () => {
     ]);
   });
 
+  it('are a PKCS #12 file by itself, with nothing beside it', () => {
+    expect(apnsCredentials(apns(['--notifiers.apns.pfxFile=/p']))).toEqual({ kind: 'pfx', pfxFile: '/p' });
+    const argv = ['--notifiers.apns.pfxFile=/p', '--notifiers.apns.keyFile=/k'];
+    expect(problemsOf({ argv })).toMatchObject([{ key: 'notifiers.apns.pfxFile' }]);
+  });
+
   it('may be missing: the entry is skipped with a reason', () => {
     const reasons = [
-      ['apns', ['--notifiers.apns.topic=t'], 'no credentials: neither certFile nor keyFile is set'],
+      ['apns', ['--notifiers.apns.topic=t'], 'no credentials: none of keyFile, certFile and pfxFile is set'],
       ['apns', ['--notifiers.apns.keyFile=/k'], 'no credentials: keyId and teamId not set'],
       ['firebase', ['--notifiers.firebase.type=firebase'], 'no credentials: serviceAccountFile not set'],
       ['huawei', ['--notifiers.huawei.appId=1'], 'no credentials: appSecret not set'],
       [
         'huawei',
-        ['--notifiers.huawei.appId=1', '--notifiers.huawei.appSecret=s'],
-        'this version does not send to Huawei',
+        ['--notifiers.huawei.appId=1', '--notifiers.huawei.appSecret=s', '--notifiers.huawei.apiVersion=v2'],
+        'no credentials: projectId not set',
       ],
+      ['wns', ['--notifiers.wns.tenantId=t'], 'no credentials: packageSid and clientSecret not set'],
+      ['webpush', ['--notifiers.webpush.vapidKeyFiles=/v'], 'no credentials: subject not set'],
+      ['webpush', ['--notifiers.webpush.topic=false'], 'no credentials: vapidKeyFiles and subject not set'],
     ] as const;
     for (const [name, argv, reason] of reasons) {
       expect(notifierReadiness(entryOf(loadGood({ argv }), name))).toEqual({ kind: 'skipped', reason });
@@ -162,8 +258,17 @@ describe('credentials', () => {
       '--notifiers.dummy.type=dummy',
       '--notifiers.firebase.serviceAccountFile=/s',
       '--notifiers.apns.certFile=/c',
+      '--notifiers.p12.type=apns',
+      '--notifiers.p12.pfxFile=/p',
+      '--notifiers.huawei.appId=1',
+      '--notifiers.huawei.appSecret=s',
+      '--notifiers.wns.packageSid=ms-app://s',
+      '--notifiers.wns.clientSecret=s',
+      '--notifiers.webpush.vapidKeyFiles=/v',
+      '--notifiers.webpush.subject=mailto:push@example.org',
+      '--notifiers.unifiedpush.type=unifiedpush',
     ];
     const { notifiers } = loadGood({ argv });
-    expect(Object.values(notifiers).map(notifierReadiness)).toEqual(Array(3).fill({ kind: 'ready' }));
+    expect(Object.values(notifiers).map(notifierReadiness)).toEqual(Array(8).fill({ kind: 'ready' }));
   });
 });

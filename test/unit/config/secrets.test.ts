@@ -10,11 +10,13 @@ import { createTestDirectory, load, loadGood, problemsOf } from './support.js';
 const directory = createTestDirectory();
 afterAll(() => directory.remove());
 
-const SECRETS = ['tok3n-of-the-admin', 'pa55word', 'query-pa55', 'app-s3cret'];
+const SECRETS = ['tok3n-of-the-admin', 'pa55word', 'query-pa55', 'app-s3cret', 'wns-s3cret', 'p12-pa55'];
 const env = {
   WAGGLE_ADMIN__TOKEN: 'tok3n-of-the-admin',
   WAGGLE_DATABASE__URL: 'postgresql://waggle:pa55word@db.example:5433/waggle?password=query-pa55',
   WAGGLE_NOTIFIERS__HUAWEI__APP_SECRET: 'app-s3cret',
+  WAGGLE_NOTIFIERS__WNS__CLIENT_SECRET: 'wns-s3cret',
+  WAGGLE_NOTIFIERS__APNS__PFX_PASSPHRASE: 'p12-pa55',
 };
 
 describe('secrets', () => {
