@@ -58,7 +58,7 @@ export async function openStorage(around: Surroundings, { server }: Identity): P
   await outbox.start();
   parts.add(() => outbox.close());
   parts.add(() => outbox.flush(options.FLUSH_TIMEOUT_MS));
-  repeat(config.outbox.expirySweepSeconds, () => outbox.dropExpired());
+  repeat(config.outbox.expirySweepSeconds, () => outbox.sweep());
 
   const writer = options.subscriptionWriterOptions(config);
   return { database, subscriptions: new SubscriptionStore({ database, log, writer }), outbox, counters };

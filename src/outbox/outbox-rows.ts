@@ -6,7 +6,14 @@ import {
   type ServiceName,
 } from '../domain/ids.js';
 import type { Push, PushContent, PushPriority } from '../domain/push.js';
-import { bigintArray, byteaArray, integerArray, textArray, uuidArray } from '../store/binary-arrays.js';
+import {
+  bigintArray,
+  booleanArray,
+  byteaArray,
+  integerArray,
+  textArray,
+  uuidArray,
+} from '../store/binary-arrays.js';
 import {
   bytesCell,
   nullableBytesCell,
@@ -31,9 +38,18 @@ export interface WaitingRow {
   readonly receivedAtMs: number;
   readonly attempts: number;
   readonly dueAtMs: number;
+  /** Claimed by us from the first moment. */
+  readonly claimed: boolean;
   /** What it takes of our memory, about. */
   readonly bytes: number;
+  readonly onStored: (() => void) | null;
   readonly onLost: (() => void) | null;
+}
+
+/** Who claims the rows of an insert that are claimed, and until when (unix milliseconds). */
+export interface FirstClaim {
+  readonly instanceId: string;
+  readonly untilMs: number;
 }
 
 /** Objects and bookkeeping of one waiting row. */
@@ -41,13 +57,15 @@ const OVERHEAD_BYTES = 500;
 
 /** What the row of this push will weigh. */
 export function weightOf({ account, device, content, dedupeKey }: Push): number {
-  const data =
-    account.length + dedupeKey.length + content.payload.length + (device.serviceData?.length ?? 0);
+  const data = account.length + dedupeKey.length + content.payload.length + (device.serviceData?.length ?? 0);
   return data + 2 * device.serviceId.length + OVERHEAD_BYTES;
 }
 
 /** Copies: the buffers of a push are often views into a frame or a slab many times their size. */
-export function waitingRow(push: Push, id: Buffer, dueAtMs: number, onLost: (() => void) | null): WaitingRow {
+export function waitingRow(
+  push: Push,
+  { id, dueAtMs, ...rest }: Pick<WaitingRow, 'id' | 'dueAtMs' | 'claimed' | 'onStored' | 'onLost'>,
+): WaitingRow {
   const { device } = push;
   return {
     id,
@@ -64,12 +82,15 @@ export function waitingRow(push: Push, id: Buffer, dueAtMs: number, onLost: (() 
     attempts: push.attempts,
     dueAtMs: Math.floor(dueAtMs),
     bytes: weightOf(push),
-    onLost,
+    ...rest,
   };
 }
 
 /** For `insertRows`. */
-export function insertParameters(rows: readonly WaitingRow[]): Parameter[] {
+export function insertParameters(
+  rows: readonly WaitingRow[],
+  { instanceId, untilMs }: FirstClaim,
+): Parameter[] {
   return [
     uuidArray(rows.map(({ id }) => id)),
     textArray(rows.map(({ service }) => service)),
@@ -84,6 +105,9 @@ export function insertParameters(rows: readonly WaitingRow[]): Parameter[] {
     bigintArray(rows.map(({ receivedAtMs }) => receivedAtMs)),
     integerArray(rows.map(({ attempts }) => attempts)),
     bigintArray(rows.map(({ dueAtMs }) => dueAtMs)),
+    booleanArray(rows.map(({ claimed }) => claimed)),
+    instanceId,
+    Math.floor(untilMs),
   ];
 }
 

@@ -7,9 +7,11 @@ const columns =
 /** A row that is there already was committed by an attempt whose answer got lost. */
 export const insertRows = statement(
   'outbox_insert',
-  `INSERT INTO outbox (${columns})
-   SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::bytea[], $7::text[],
-                        $8::text[], $9::bigint[], $10::bytea[], $11::bigint[], $12::integer[], $13::bigint[])
+  `INSERT INTO outbox (${columns}, claimed_by, claimed_until_ms)
+   SELECT ${columns}, CASE WHEN claimed THEN $15::text END, CASE WHEN claimed THEN $16::bigint END
+   FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::bytea[], $7::text[],
+               $8::text[], $9::bigint[], $10::bytea[], $11::bigint[], $12::integer[], $13::bigint[], $14::boolean[])
+     AS given(${columns}, claimed)
    ON CONFLICT (id) DO NOTHING`,
 );
 
@@ -29,17 +31,20 @@ export const releaseRows = statement(
    WHERE id = ANY($1::uuid[]) AND claimed_by = $2::text`,
 );
 
-/** Rows that another transaction is claiming at this moment are passed over, not waited for. */
+/**
+ * Rows that another transaction is claiming at this moment are passed over, not waited for. The ids go through an array:
+ * in a join the planner, who does not know the limit, may choose to read the whole table for it.
+ */
 export const claimRows = statement(
   'outbox_claim',
-  `WITH due AS (
-     SELECT id FROM outbox
-     WHERE service = $1::text AND claimed_by IS NULL AND due_at_ms <= $2::bigint AND expires_at_ms > $2::bigint
-     ORDER BY due_at_ms, id LIMIT $3::integer FOR UPDATE SKIP LOCKED
-   ), claimed AS (
+  `WITH claimed AS (
      UPDATE outbox SET claimed_by = $4::text, claimed_until_ms = $5::bigint
-     FROM due WHERE outbox.id = due.id
-     RETURNING outbox.*
+     WHERE id = ANY (ARRAY(
+       SELECT id FROM outbox
+       WHERE service = $1::text AND claimed_by IS NULL AND due_at_ms <= $2::bigint AND expires_at_ms > $2::bigint
+       ORDER BY due_at_ms, id LIMIT $3::integer FOR UPDATE SKIP LOCKED
+     ))
+     RETURNING *
    )
    SELECT ${columns} FROM claimed ORDER BY due_at_ms, id`,
 );
@@ -50,9 +55,11 @@ export const recoverClaims = statement(
   'UPDATE outbox SET claimed_by = NULL, claimed_until_ms = NULL WHERE claimed_by = $1::text',
 );
 
+/** Of rows whose lease ends before $4: most are claimed and gone within a moment, and need no renewal. */
 export const renewLeases = statement(
   'outbox_renew',
-  'UPDATE outbox SET claimed_until_ms = $3::bigint WHERE id = ANY($1::uuid[]) AND claimed_by = $2::text',
+  `UPDATE outbox SET claimed_until_ms = $3::bigint
+   WHERE id = ANY($1::uuid[]) AND claimed_by = $2::text AND claimed_until_ms < $4::bigint`,
 );
 
 export const endLeases = statement(
@@ -65,10 +72,29 @@ export const endLeases = statement(
 export const dropExpiredRows = statement(
   'outbox_drop_expired',
   `WITH gone AS (
-     DELETE FROM outbox WHERE id IN (
+     DELETE FROM outbox WHERE id = ANY (ARRAY(
        SELECT id FROM outbox WHERE claimed_by IS NULL AND expires_at_ms <= $1::bigint
        LIMIT $2::integer FOR UPDATE SKIP LOCKED
-     ) RETURNING service
+     )) RETURNING service
+   )
+   SELECT service, count(*) FROM gone GROUP BY service`,
+);
+
+/** "waggleob" in ASCII: one of several instances makes room, while the others go on. Ends with the transaction. */
+export const tryRoomLock = statement(
+  'outbox_room_lock',
+  `SELECT pg_try_advisory_xact_lock(${0x7761_6767_6c65_6f62n})`,
+);
+
+export const countRows = statement('outbox_count', 'SELECT count(*) FROM outbox');
+
+/** The ids ascend in time: the oldest first. A claimed row is about to end by itself. */
+export const evictRows = statement(
+  'outbox_evict',
+  `WITH gone AS (
+     DELETE FROM outbox WHERE id = ANY (ARRAY(
+       SELECT id FROM outbox WHERE claimed_by IS NULL ORDER BY id LIMIT $1::integer FOR UPDATE SKIP LOCKED
+     )) RETURNING service
    )
    SELECT service, count(*) FROM gone GROUP BY service`,
 );

@@ -14,7 +14,7 @@ export interface OutboxEntry {
   readonly onStored?: (outboxId: string) => void;
   /**
    * Called once, instead of `onStored`, if the entry could not be stored (the database stays away until the push
-   * expires, or refuses the row).
+   * expires, or refuses the row). A push that came back from the outbox may then still wait in its old row.
    */
   readonly onLost?: () => void;
 }
@@ -29,7 +29,7 @@ export interface Outbox {
   /**
    * Takes responsibility for an entry, synchronously: true = it is (or will shortly be) committed, or `onLost` is
    * called; false = no room, nothing was taken. An entry whose push has an `outboxId` updates its row (due time,
-   * attempts) instead of adding one.
+   * attempts) instead of adding one. Neither callback is called before `put` has returned.
    */
   put(entry: OutboxEntry): boolean;
   /** Up to `limit` rows of a service that are due, in order of due time, claimed for this process. */

@@ -6,6 +6,7 @@ import type { Database } from '../store/database.js';
 import { numberCell, textCell } from '../store/statement.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { OutboxBound, type OutboxBoundOptions } from './outbox-bound.js';
 import { OutboxWriter, type OutboxWriterOptions } from './outbox-writer.js';
 import { pushOfRow, waitingRow, weightOf } from './outbox-rows.js';
 import {
@@ -19,9 +20,9 @@ import {
   renewLeases,
 } from './outbox-statements.js';
 import type { Outbox, OutboxEntry, OutboxStats } from './port.js';
-import { RowIds, parseRowId } from './row-id.js';
+import { RowIds, parseRowId, rowIdText } from './row-id.js';
 
-export interface PostgresOutboxOptions extends OutboxWriterOptions {
+export interface PostgresOutboxOptions extends OutboxWriterOptions, OutboxBoundOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Log;
@@ -31,7 +32,7 @@ export interface PostgresOutboxOptions extends OutboxWriterOptions {
    * (it holds the instance lock): at the start it takes back what it finds claimed under this name.
    */
   readonly instanceId: string;
-  /** How long a claim holds without being renewed; we renew ours three times in that time. */
+  /** How long a claim holds without being renewed; ours are renewed when half of it is left, at the latest. */
   readonly leaseMs: number;
 }
 
@@ -44,9 +45,11 @@ export const defaultOutboxOptions = {
   retryMinMs: 100,
   retryMaxMs: 2000,
   leaseMs: 60_000,
+  maxRows: 1_000_000,
 } as const;
 
 const DROP_SLICE = 2000;
+const LEASE_LOOKS = 4;
 /** A row that is still in our memory cannot be claimed yet: nobody should come for it sooner than this. */
 const COMMIT_ALLOWANCE_MS = 50;
 
@@ -54,15 +57,19 @@ const COMMIT_ALLOWANCE_MS = 50;
  * The outbox in the table `outbox`. A row's way:
  *
  *   put → buffer → waiting (claimed_by null) → claimed by an instance until its lease ends
+ *   put as claimed → buffer ─────────────────► claimed (about to be sent: the journal)
  *        claimed → settled: deleted · put again: waiting, with its next due time · released or lease ended: waiting
+ *        waiting → expired, or evicted because too many wait: deleted
  *
- * What this process has claimed is also held in memory until the end of the row is committed. A held row is never
- * handed out again here, so the database being away between sending and settling causes no second push.
+ * What this process has claimed is also held in memory, from the claim (or the put) until the end of the row is
+ * committed. A held row is never handed out again here, so the database being away between sending and settling causes
+ * no second push.
  */
 export class PostgresOutbox implements Outbox {
   readonly #options: PostgresOutboxOptions;
   readonly #ids: RowIds;
   readonly #writer: OutboxWriter;
+  readonly #bound: OutboxBound;
   readonly #held = new Map<string, Buffer>();
   #leaseTimer: NodeJS.Timeout | null = null;
   #renewing = false;
@@ -70,35 +77,67 @@ export class PostgresOutbox implements Outbox {
   constructor(options: PostgresOutboxOptions) {
     this.#options = options;
     this.#ids = new RowIds(options.clock);
-    this.#writer = new OutboxWriter(options, (id) => this.#held.delete(id));
+    this.#bound = new OutboxBound(options);
+    this.#writer = new OutboxWriter(options, {
+      onInserted: (rows) => this.#bound.added(rows),
+      onDeleted: (rows) => this.#bound.removed(rows),
+      onDone: (id) => this.#held.delete(id),
+    });
+  }
+
+  /** Whether the table has reached its bound of late. */
+  get isFull(): boolean {
+    return this.#bound.isFull;
   }
 
   /** Takes back what the previous run had claimed (how many) and keeps the leases from now on. */
   async start(): Promise<number> {
     const { database, instanceId, leaseMs } = this.#options;
     const recovered = await database.execute(recoverClaims, [instanceId]);
-    this.#leaseTimer ??= setInterval(() => void this.#keepLeases(), leaseMs / 3);
+    this.#leaseTimer ??= setInterval(() => void this.#keepLeases(), leaseMs / LEASE_LOOKS);
     this.#leaseTimer.unref();
     return recovered;
   }
 
-  put({ push, dueAtMs, onLost }: OutboxEntry): boolean {
+  put({ push, dueAtMs, claimed = false, onStored, onLost }: OutboxEntry): boolean {
+    const { attempts, expiresAtMs } = push;
     if (push.outboxId !== null) {
-      const id = rowIdOf(push.outboxId);
-      const { attempts, expiresAtMs } = push;
+      const key = push.outboxId;
       // Never refused: there are only as many of these as were claimed, and the payload is in the table.
-      this.#writer.update({ id, key: push.outboxId, attempts, dueAtMs, expiresAtMs, onLost: onLost ?? null });
+      this.#writer.changes.update({
+        id: rowIdOf(key),
+        key,
+        attempts,
+        dueAtMs,
+        expiresAtMs,
+        onStored: onStored === undefined ? null : () => onStored(key),
+        onLost: onLost ?? null,
+      });
       return true;
     }
-    if (!this.#writer.hasRoomFor(weightOf(push))) return false;
-    this.#writer.insert(waitingRow(push, this.#ids.next(), dueAtMs, onLost ?? null));
+    if (!this.#writer.inserts.hasRoomFor(weightOf(push))) return false;
+    const id = this.#ids.next();
+    const key = claimed || onStored !== undefined ? rowIdText(id) : '';
+    if (claimed) this.#held.set(key, id);
+    this.#writer.inserts.add(
+      waitingRow(push, {
+        id,
+        dueAtMs,
+        claimed,
+        onStored: onStored === undefined ? null : () => onStored(key),
+        onLost: () => {
+          this.#held.delete(key);
+          onLost?.();
+        },
+      }),
+    );
     return true;
   }
 
   /** Rejects with `StoreUnavailable` while the database is away. */
   claim(service: ServiceName, limit: number): Promise<Push[]> {
     const { database, clock, instanceId, leaseMs, log } = this.#options;
-    return this.#writer.alone(async () => {
+    return this.#writer.changes.alone(async () => {
       const nowMs = clock.nowMs();
       const rows = await database.rows(claimRows, [service, nowMs, limit, instanceId, nowMs + leaseMs]);
       const pushes: Push[] = [];
@@ -120,7 +159,7 @@ export class PostgresOutbox implements Outbox {
   }
 
   settle(outboxId: string): void {
-    this.#writer.settle(outboxId, rowIdOf(outboxId));
+    this.#writer.changes.settle(outboxId, rowIdOf(outboxId));
   }
 
   /** Rejects with `StoreUnavailable`; then the rows come back when their leases end or at the next start. */
@@ -128,7 +167,7 @@ export class PostgresOutbox implements Outbox {
     if (outboxIds.length === 0) return;
     const { database, instanceId } = this.#options;
     try {
-      await this.#writer.alone(() =>
+      await this.#writer.changes.alone(() =>
         database.execute(releaseRows, [uuidArray(outboxIds.map(rowIdOf)), instanceId]),
       );
     } finally {
@@ -146,15 +185,22 @@ export class PostgresOutbox implements Outbox {
         metrics.pushesExpired.of(textCell(row, 0)).add(numberCell(row, 1));
       }
       dropped += slice;
+      this.#bound.removed(slice);
       if (slice < DROP_SLICE) return dropped;
     }
+  }
+
+  /** What has expired goes, and what is more than the table may hold. Rejects with `StoreUnavailable`. */
+  async sweep(): Promise<void> {
+    await this.dropExpired();
+    await this.#bound.sweep();
   }
 
   async nextDueAtMs(service: ServiceName): Promise<number | null> {
     const { database, clock } = this.#options;
     const [row] = await database.rows(nextDueRow, [service, clock.nowMs()]);
     const stored = row === undefined ? null : numberCell(row, 0);
-    const buffered = this.#writer.earliestDueAtMs(service);
+    const buffered = this.#writer.inserts.earliestDueAtMs(service);
     if (buffered === null) return stored;
     const soonest = Math.max(buffered, clock.nowMs() + COMMIT_ALLOWANCE_MS);
     return stored === null ? soonest : Math.min(stored, soonest);
@@ -174,7 +220,7 @@ export class PostgresOutbox implements Outbox {
       const service = parseServiceName(textCell(row, 0));
       if (service !== null) count(service, numberCell(row, 1), numberCell(row, 2));
     }
-    for (const { service, dueAtMs } of this.#writer.buffered) count(service, 1, dueAtMs);
+    for (const { service, dueAtMs } of this.#writer.inserts.waiting) count(service, 1, dueAtMs);
     return stats;
   }
 
@@ -197,7 +243,9 @@ export class PostgresOutbox implements Outbox {
     try {
       if (this.#held.size > 0) {
         const ids = uuidArray([...this.#held.values()]);
-        await database.execute(renewLeases, [ids, instanceId, clock.nowMs() + leaseMs]);
+        const nowMs = clock.nowMs();
+        const soonMs = nowMs + leaseMs - leaseMs / LEASE_LOOKS;
+        await database.execute(renewLeases, [ids, instanceId, nowMs + leaseMs, Math.floor(soonMs)]);
       }
       const ended = await database.execute(endLeases, [clock.nowMs()]);
       if (ended > 0) log.info({ rows: ended }, 'outbox rows whose lease had ended wait again');

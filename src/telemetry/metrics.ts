@@ -91,6 +91,11 @@ export class Metrics {
     'pushes lost: outbox full or away',
     'notifier',
   );
+  readonly outboxEvicted = this.#family(
+    'waggle_outbox_evicted_total',
+    'pushes lost because more waited than the outbox may hold: the oldest go',
+    'notifier',
+  );
   readonly pushesExpired = this.#family(
     'waggle_pushes_expired_total',
     'pushes that expired unsent',
@@ -99,6 +104,16 @@ export class Metrics {
   readonly delivered = this.#family('waggle_pushes_delivered_total', 'pushes the provider took', 'notifier');
   readonly deadTokens = this.#family('waggle_pushes_dead_token_total', 'pushes to a dead token', 'notifier');
   readonly retried = this.#family('waggle_pushes_retried_total', 'attempts to be repeated', 'notifier');
+  readonly pushesPostponed = this.#family(
+    'waggle_pushes_postponed_total',
+    'pushes put off unsent because their endpoint is paused or busy',
+    'notifier',
+  );
+  readonly pushesSuperseded = this.#family(
+    'waggle_pushes_superseded_total',
+    'pushes that pacing left out for a later one of the same device',
+    'notifier',
+  );
   readonly dropped = this.#family('waggle_pushes_dropped_total', 'pushes given up', 'notifier');
   readonly misconfigured = this.#family(
     'waggle_pushes_misconfigured_total',
@@ -261,12 +276,18 @@ export interface GaugeSources {
       status(): {
         readonly held: number;
         readonly inFlight: number;
+        readonly waiting: number;
+        readonly paced: number;
+        readonly window: number;
         readonly pausedUntilMs: number | null;
         readonly breaker: string;
       };
     }
   >;
-  readonly outbox: { stats(): Promise<ReadonlyMap<string, { readonly waiting: number }>> };
+  readonly outbox: {
+    stats(): Promise<ReadonlyMap<string, { readonly waiting: number }>>;
+    readonly isFull: boolean;
+  };
   readonly clock: { nowMs(): number };
   /** How long the first load of the index took; 0 while it is under way. */
   readonly loadSeconds: () => number;
@@ -312,6 +333,24 @@ export function registerGauges(
     ofActors((status) => status.inFlight),
   );
   metrics.labelledGauge(
+    'waggle_notifier_waiting',
+    'pushes in memory that wait for the window',
+    'notifier',
+    ofActors((status) => status.waiting),
+  );
+  metrics.labelledGauge(
+    'waggle_notifier_paced',
+    'pushes held until their device may get another one',
+    'notifier',
+    ofActors((status) => status.paced),
+  );
+  metrics.labelledGauge(
+    'waggle_notifier_window',
+    'pushes that may be at the provider at once, now',
+    'notifier',
+    ofActors((status) => status.window),
+  );
+  metrics.labelledGauge(
     'waggle_notifier_paused',
     '1 while the provider wants a pause',
     'notifier',
@@ -325,6 +364,9 @@ export function registerGauges(
   );
   metrics.asyncLabelledGauge('waggle_outbox_waiting', 'pushes waiting in the outbox', 'notifier', async () =>
     [...(await outbox.stats())].map(([service, { waiting }]) => [service, waiting] as const),
+  );
+  metrics.gauge('waggle_outbox_full', '1 while the last sweep found the outbox at its bound', () =>
+    outbox.isFull ? 1 : 0,
   );
 
   const loopDelay = monitorEventLoopDelay({ resolution: 10 });

@@ -16,7 +16,7 @@ describe('docs/metrics.md', () => {
         lastListAtMs: null,
       }),
       actors: new Map(),
-      outbox: { stats: () => Promise.resolve(new Map()) },
+      outbox: { stats: () => Promise.resolve(new Map()), isFull: false },
       clock: { nowMs: () => 0 },
       loadSeconds: () => 0,
     });

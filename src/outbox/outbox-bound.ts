@@ -1,0 +1,136 @@
+import type { Clock } from '../domain/clock.js';
+import type { Database } from '../store/database.js';
+import { booleanCell, numberCell, textCell } from '../store/statement.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { SampledLog } from '../telemetry/sampled-log.js';
+import { countRows, evictRows, tryRoomLock } from './outbox-statements.js';
+
+export interface OutboxBoundOptions {
+  /** Rows in the table at most. */
+  readonly maxRows: number;
+}
+
+interface Parts extends OutboxBoundOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+const SLICE_ROWS = 2000;
+const SLICES_PER_TRANSACTION = 10;
+/** Counting a million rows takes a while: not more often, whatever the estimate says. */
+const PAUSE_MS = 1000;
+/** Room is made for some more than the next one, so that not every second has its count. */
+const SLACK = 0.01;
+
+/**
+ * The bound of the table. When more rows wait than it allows, the oldest go first: who has waited longest is most
+ * likely served by something newer. Counting is dear, so between the counts of the sweep there is an estimate from what
+ * this process has added and removed; several instances on one database each enforce the same bound on the whole.
+ */
+export class OutboxBound {
+  readonly #parts: Parts;
+  readonly #sampled: SampledLog;
+  #estimate = 0;
+  #enforcing: Promise<void> | null = null;
+  #nextAtMs = 0;
+  #isFull = false;
+  #reached = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#sampled = new SampledLog(parts.clock);
+  }
+
+  /** Whether the table has reached its bound since the sweep before the last one. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  /** So many rows were committed; makes room when it seems that there are too many. */
+  added(rows: number): void {
+    this.#estimate += rows;
+    const { maxRows, clock } = this.#parts;
+    if (this.#estimate <= maxRows || this.#enforcing !== null) return;
+    const nowMs = clock.nowMs();
+    // Further away than the pause is long: then the clock was put back.
+    if (nowMs < this.#nextAtMs && this.#nextAtMs - nowMs <= PAUSE_MS) return;
+    // While the database is away nothing is added; the sweep or the next rows try again.
+    this.#enforceOnce().catch(() => {});
+  }
+
+  removed(rows: number): void {
+    this.#estimate = Math.max(0, this.#estimate - rows);
+  }
+
+  /** To be called now and then. Rejects with `StoreUnavailable`. */
+  async sweep(): Promise<void> {
+    await this.#enforceOnce();
+    if (!this.#reached) this.#isFull = false;
+    this.#reached = false;
+  }
+
+  /** Counts, and evicts what is too much. */
+  #enforceOnce(): Promise<void> {
+    this.#enforcing ??= this.#enforce().finally(() => {
+      this.#enforcing = null;
+      this.#nextAtMs = this.#parts.clock.nowMs() + PAUSE_MS;
+    });
+    return this.#enforcing;
+  }
+
+  async #enforce(): Promise<void> {
+    const { database, maxRows } = this.#parts;
+    this.#estimate = await this.#count();
+    if (this.#estimate <= maxRows) return;
+    this.#isFull = true;
+    this.#reached = true;
+    const lowRows = maxRows - Math.floor(maxRows * SLACK);
+    while (this.#estimate > lowRows) {
+      // Counted again under the lock: another instance may have made room meanwhile.
+      const evicted = await database.transaction(async (transaction) => {
+        const [lock] = await transaction.rows(tryRoomLock);
+        if (!booleanCell(lock, 0)) return null;
+        const [count] = await transaction.rows(countRows);
+        let excess = numberCell(count, 0) - lowRows;
+        const byService = new Map<string, number>();
+        for (let slice = 0; slice < SLICES_PER_TRANSACTION && excess > 0; slice += 1) {
+          let gone = 0;
+          for (const row of await transaction.rows(evictRows, [Math.min(excess, SLICE_ROWS)])) {
+            gone += numberCell(row, 1);
+            byService.set(textCell(row, 0), (byService.get(textCell(row, 0)) ?? 0) + numberCell(row, 1));
+          }
+          // The rest is claimed: it ends by itself.
+          if (gone === 0) break;
+          excess -= gone;
+        }
+        return { byService, rows: excess + lowRows };
+      });
+      if (evicted === null) return;
+      this.#note(evicted.byService);
+      const isStuck = evicted.byService.size === 0;
+      this.#estimate = evicted.rows;
+      if (isStuck) return;
+    }
+  }
+
+  async #count(): Promise<number> {
+    const [row] = await this.#parts.database.rows(countRows);
+    return numberCell(row, 0);
+  }
+
+  #note(byService: ReadonlyMap<string, number>): void {
+    const { metrics, log, maxRows } = this.#parts;
+    let total = 0;
+    for (const [service, rows] of byService) {
+      metrics.outboxEvicted.of(service).add(rows);
+      total += rows;
+    }
+    if (total === 0) return;
+    this.#sampled.note('full', () =>
+      log.error({ pushes: total, maxRows }, 'the outbox is full: the oldest pushes in it are lost'),
+    );
+  }
+}
