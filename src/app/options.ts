@@ -162,7 +162,9 @@ export function outboxOptions({ outbox }: Config) {
     ...defaultOutboxOptions,
     maxBufferedEntries: outbox.bufferMaxEntries,
     maxBufferedBytes: outbox.bufferMaxBytes,
+    maxRows: outbox.maxRows,
     maxRowsPerStatement: outbox.batchRows,
+    gatherMs: outbox.gatherMs,
     leaseMs: outbox.claimLeaseSeconds * 1000,
   };
 }

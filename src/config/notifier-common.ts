@@ -31,6 +31,8 @@ const maxInFlight = (doc: string): Option<number | null> =>
     max: 10_000,
   });
 
+const overHosts = maxInFlight('Requests at once over all hosts, one host never more than connections');
+
 /** What every type has: the notifier actor does it, whoever the provider is. */
 export const common = {
   maxInFlight: maxInFlight('Requests at the provider at once'),
@@ -97,6 +99,7 @@ export const http1Provider = (ownAddress: string) => ({
     maxConnections: 1000,
     trust: 'the provider and its access tokens',
   }),
+  maxInFlight: overHosts,
   tokenTimeoutMs,
 });
 
@@ -122,4 +125,5 @@ export const guardedEndpoints = (vapidKeys: string) => ({
     maxConnections: 1000,
     trust: 'push servers',
   }),
+  maxInFlight: overHosts,
 });

@@ -1,12 +1,8 @@
-import { stringify } from 'yaml';
-import type { FormatName } from './formats.js';
-import { toEnvironmentName } from './names.js';
 import { notifierDocs, notifierSchemas, notifierTypes } from './notifier-schema.js';
+import { optionTable, rangeOf, yamlValue } from './option-tables.js';
 import type { OptionSet } from './parse-options.js';
-import { describeOption } from './read-value.js';
 import { sectionDocs, sections, type SectionName } from './schema.js';
 import type { NotifierType } from './types.js';
-import type { Option } from './options.js';
 
 /**
  * The two files that are made from the schema. Both are kept in the repository for people to read; a test compares
@@ -54,7 +50,7 @@ function notifierExamples(): string[] {
 
 function optionLines(options: OptionSet, indent: string): string[] {
   return Object.entries(options).flatMap(([key, option]) => [
-    ...comment(`${option.doc}${range(option)}`, indent),
+    ...comment(`${option.doc}${rangeOf(option)}`, indent),
     `${indent}${key}: ${yamlValue(option.default)}`,
   ]);
 }
@@ -93,7 +89,7 @@ export function renderReference(): string {
   for (const name of order) {
     lines.push('', `## ${name}`, '', sectionDocs[name]);
     if (name === 'notifiers') lines.push(...notifierTypes.flatMap(notifierSection));
-    else lines.push('', ...table(name, sections[name]));
+    else lines.push('', ...optionTable(name, sections[name]));
   }
   return `${lines.join('\n')}\n`;
 }
@@ -105,44 +101,6 @@ function notifierSection(type: NotifierType): string[] {
     '',
     notifierDocs[type],
     '',
-    ...table(`notifiers.${type}`, notifierSchemas[type]),
+    ...optionTable(`notifiers.${type}`, notifierSchemas[type]),
   ];
 }
-
-function table(prefix: string, options: OptionSet): string[] {
-  const rows = Object.entries(options).map(([key, option]) => {
-    const names = `\`${key}\`<br>\`${toEnvironmentName([...prefix.split('.'), key])}\``;
-    return `| ${names} | ${cell(yamlValue(option.default))} | ${option.unit ?? ''} | ${meaning(option)} |`;
-  });
-  return ['| option, environment | default | unit | meaning |', '| --- | --- | --- | --- |', ...rows];
-}
-
-const cell = (value: string): string => `\`${value}\``;
-
-function meaning(option: Option): string {
-  const secret = option.sensitive ? ' **Secret.**' : '';
-  return `${option.doc}${range({ ...option, unit: null })}${secret}`.replaceAll('|', '\\|');
-}
-
-/** Formats whose description would only repeat what the text says. */
-const plainFormats: ReadonlySet<FormatName> = new Set([
-  'words',
-  'host',
-  'port',
-  'path',
-  'paths',
-  'switch',
-  'https-origin',
-  'https-url',
-  'proxies',
-  'optional-paths',
-  'contact',
-]);
-
-const range = (option: Option): string =>
-  plainFormats.has(option.formatName) ? '' : ` ${capitalise(describeOption(option))}.`;
-
-const yamlValue = (value: unknown): string =>
-  stringify(value, { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false }).trim();
-
-const capitalise = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -97,7 +97,7 @@ export const keysSection: OptionsOf<Config['keys']> = {
 
 export const outboxSection: OptionsOf<Config['outbox']> = {
   maxRows: wholeNumber({
-    doc: 'Pushes that wait in the outbox at most; beyond that those that expire first make room, and are counted as lost.',
+    doc: 'Pushes that wait in the outbox at most; beyond that those that have waited longest are lost, counted, and reported as an error in the log.',
     unit: 'rows',
     default: 1_000_000,
     min: 1000,
@@ -117,6 +117,13 @@ export const outboxSection: OptionsOf<Config['outbox']> = {
     min: 1,
     max: 10_000,
   }),
+  gatherMs: wholeNumber({
+    doc: 'How long the first push of a batch waits for others before it is written. With delivery.durability journal every push waits for its write.',
+    unit: 'ms',
+    default: 5,
+    min: 0,
+    max: 1000,
+  }),
   bufferMaxEntries: wholeNumber({
     doc: 'Pushes that wait in memory to be written at most; beyond that, or beyond bufferMaxBytes, they are lost and counted.',
     unit: 'pushes',
@@ -132,7 +139,7 @@ export const outboxSection: OptionsOf<Config['outbox']> = {
     max: 64 * 1024 * MEBIBYTE,
   }),
   claimLeaseSeconds: wholeNumber({
-    doc: 'A push that was read and not settled within this time is offered again (the process that read it has died).',
+    doc: 'What a process has taken from the outbox is offered again when that process has not renewed its claim for this long (it has died).',
     unit: 's',
     default: 120,
     min: 5,

@@ -259,6 +259,7 @@ export interface OutboxConfig {
   readonly maxRows: number;
   readonly pollIntervalMs: number;
   readonly batchRows: number;
+  readonly gatherMs: number;
   readonly bufferMaxEntries: number;
   readonly bufferMaxBytes: number;
   readonly claimLeaseSeconds: number;

@@ -1,0 +1,81 @@
+import { stringify } from 'yaml';
+import type { FormatName } from './formats.js';
+import { toEnvironmentName } from './names.js';
+import { isNotifierType, notifierSchemas } from './notifier-schema.js';
+import type { Option } from './options.js';
+import type { OptionSet } from './parse-options.js';
+import { describeOption } from './read-value.js';
+import { sections } from './schema.js';
+
+/** A Markdown table of the options under `prefix` (`http`, `notifiers.apns`). */
+export function optionTable(prefix: string, options: OptionSet): string[] {
+  const rows = Object.entries(options).map(([key, option]) => {
+    const names = `\`${key}\`<br>\`${toEnvironmentName([...prefix.split('.'), key])}\``;
+    return `| ${names} | \`${yamlValue(option.default)}\` | ${option.unit ?? ''} | ${meaning(option)} |`;
+  });
+  return ['| option, environment | default | unit | meaning |', '| --- | --- | --- | --- |', ...rows];
+}
+
+const BLOCK = /<!-- options: (\S+)((?: \w+)*) -->[^]*?<!-- end of options -->/g;
+
+/**
+ * A page for people with the tables of options in it made anew: what stands between `<!-- options: http -->` (all of
+ * a section), `<!-- options: session listen listenCurve -->` (some of it) or `<!-- options: notifiers.apns -->` and
+ * `<!-- end of options -->`. Throws for a section or an option that there is not.
+ */
+export function fillOptionTables(page: string): string {
+  return page.replaceAll(BLOCK, (_, prefix: string, keys: string) => {
+    const wanted = keys.split(' ').filter((key) => key !== '');
+    const table = optionTable(prefix, chosen(prefix, wanted)).join('\n');
+    return `<!-- options: ${prefix}${keys} -->\n\n${table}\n\n<!-- end of options -->`;
+  });
+}
+
+function chosen(prefix: string, keys: readonly string[]): OptionSet {
+  const all = optionsUnder(prefix);
+  if (keys.length === 0) return all;
+  return Object.fromEntries(
+    keys.map((key) => {
+      const option = all[key];
+      if (option === undefined) throw new Error(`no option ${prefix}.${key}`);
+      return [key, option];
+    }),
+  );
+}
+
+function optionsUnder(prefix: string): OptionSet {
+  const [section = '', type = ''] = prefix.split('.');
+  if (section === 'notifiers' && isNotifierType(type)) return notifierSchemas[type];
+  const found = Object.entries<OptionSet>(sections).find(([name]) => name === prefix);
+  if (found === undefined) throw new Error(`no options under ${prefix}`);
+  return found[1];
+}
+
+function meaning(option: Option): string {
+  const secret = option.sensitive ? ' **Secret.**' : '';
+  return `${option.doc}${rangeOf({ ...option, unit: null })}${secret}`.replaceAll('|', '\\|');
+}
+
+/** Formats whose description would only repeat what the text says. */
+const plainFormats: ReadonlySet<FormatName> = new Set([
+  'words',
+  'host',
+  'port',
+  'path',
+  'paths',
+  'optional-paths',
+  'contact',
+  'switch',
+  'https-origin',
+  'https-url',
+  'proxies',
+]);
+
+/** What an option takes, as a sentence with a blank before it; empty where its text says so itself. */
+export const rangeOf = (option: Option): string =>
+  plainFormats.has(option.formatName) ? '' : ` ${capitalise(describeOption(option))}.`;
+
+export const yamlValue = (value: unknown): string =>
+  stringify(value, { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false }).trim();
+
+const capitalise = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
