@@ -1,85 +1,49 @@
+import { Credits } from '../delivery-rules/credits.js';
+import { SendingLimits } from '../delivery-rules/sending-limits.js';
 import { assertNever } from '../domain/assert-never.js';
-import type { Clock } from '../domain/clock.js';
 import type { Outcome } from '../domain/outcome.js';
 import type { Push } from '../domain/push.js';
 import type { Notifier } from '../notifiers/port.js';
-import type { RetryDecision } from '../delivery-rules/retry-schedule.js';
-import type { Outbox } from '../outbox/port.js';
-import type { Log } from '../telemetry/log.js';
-import type { Metrics } from '../telemetry/metrics.js';
-import { SampledLog } from '../telemetry/sampled-log.js';
-import { CircuitBreaker, type BreakerState } from '../delivery-rules/circuit-breaker.js';
+import { Conclusions } from './conclusions.js';
+import { DevicePacing } from './device-pacing.js';
+import { HeldPush, type OnSafe } from './held-push.js';
+import { Journal } from './journal.js';
+import type { NotifierActor, NotifierActorDeps, NotifierActorOptions } from './notifier-contract.js';
+import { NotifierQueue } from './notifier-queue.js';
+import { OutboxFeed } from './outbox-feed.js';
+import { PutAside } from './put-aside.js';
 import type { Actor, ActorSystem } from './spawn.js';
+import { WakeTimer } from './wake-timer.js';
 
-export interface NotifierActorOptions {
-  /** Pushes that this notifier may hold in memory, waiting or in flight. */
-  readonly credits: number;
-  /** Rows fetched from the outbox at once. */
-  readonly outboxBatch: number;
-  /** How often the outbox is asked for due pushes. */
-  readonly outboxPollMs: number;
-  readonly breakerFailures: number;
-  readonly breakerProbeMs: number;
-  /** A pause never lasts longer, whatever the provider says. */
-  readonly maxPauseMs: number;
-}
+export type { NotifierActorOptions } from './notifier-contract.js';
 
-export interface NotifierActorDeps {
-  readonly outbox: Outbox;
-  /** When a push that failed may be tried again; `give-up` when its attempts or its time are over. */
-  readonly nextAttempt: (push: Push, afterMs: number | null) => RetryDecision;
-  readonly onDeadToken: (push: Push, sinceMs: number | null) => void;
-  readonly onDelivered: (push: Push) => void;
-  /** The push will not be sent again, though nothing is wrong with its token. */
-  readonly onGivenUp: (push: Push) => void;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
-}
-
-export interface NotifierActorStatus {
-  /** Pushes in memory. */
-  readonly held: number;
-  readonly inFlight: number;
-  readonly pausedUntilMs: number | null;
-  readonly breaker: BreakerState;
-}
-
-/** The outside of a notifier actor. */
-export interface NotifierActor {
-  readonly notifier: Notifier;
-  /** Hands a push over, synchronously: true = taken, false = no credit, paused, or broken: it must wait elsewhere. */
-  offer(push: Push): boolean;
-  /** Something for this notifier waits in the outbox. */
-  expectOutbox(): void;
-  status(): NotifierActorStatus;
-  /** Takes nothing more and settles when nothing is held any more; at `deadline` the rest goes to the outbox. */
-  drain(deadline: AbortSignal): Promise<void>;
-}
-
-/** For a provider that says "slow down" without saying for how long: doubled until something is delivered. */
-const FIRST_PAUSE_MS = 1000;
-const LONGEST_UNASKED_PAUSE_MS = 60_000;
+const DEFAULT_WINDOW_MIN = 8;
+const DEFAULT_SPILL_AFTER_MS = 1000;
+const DEFAULT_PACE_MAX_DEVICES = 100_000;
 
 interface Settled {
-  readonly push: Push;
+  readonly held: HeldPush;
   readonly outcome: Outcome;
 }
 
 type NotifierMessage =
-  | { readonly kind: 'arrived'; readonly pushes: Push[] }
+  | { readonly kind: 'arrived'; readonly pushes: HeldPush[] }
   | { readonly kind: 'settled'; readonly settled: Settled[] }
   | { readonly kind: 'claimed'; readonly pushes: Push[] }
   | { readonly kind: 'claim-failed' }
   | { readonly kind: 'tick' }
+  /** A pause has ended, or something held is due. */
+  | { readonly kind: 'wake' }
   | { readonly kind: 'drain-deadline' };
 
 /*
  * One notifier: credits (what may be in memory), window (what may be at the provider), pause, breaker, outbox feed.
  *
- *   offer ──credit──► queue ──window──► provider ──► outcome ──► delivered | dead token | dropped    credit back
- *     │                 ▲                              └───────► retry ──► outbox (later)            credit back
- *     └─none─► outbox ──┘ claimed when credits are free, in order of due time
+ *   offer ──credit──► [journal] ──► fresh ──┐                     ┌──► delivered | dead token | dropped    credit back
+ *     │                                     ├─window─► provider ──┤
+ *     └─none─► outbox ──claim──► claimed ───┘    │                └──► retry | postponed ──► outbox        credit back
+ *                 ▲                              └─► pacing: held until the device's time, or superseded
+ *                 └── held back for long: what waits in memory
  *
  * `offer` is a plain call that touches only the credit counter and a list; everything else happens in the actor, many
  * pushes to a message, because a message costs a turn of the event loop.
@@ -92,262 +56,264 @@ export function createNotifierActor(
 ): NotifierActor {
   const { outbox, clock, log, metrics } = deps;
   const service = notifier.service;
-  const window = Math.max(1, notifier.capabilities.maxInFlight);
-  const breaker = new CircuitBreaker({
-    failures: options.breakerFailures,
-    probeAfterMs: options.breakerProbeMs,
+  const spillAfterMs = options.spillAfterMs ?? DEFAULT_SPILL_AFTER_MS;
+  const limits = new SendingLimits({
+    windowMax: notifier.capabilities.maxInFlight,
+    windowMin: options.windowMin ?? DEFAULT_WINDOW_MIN,
+    breakerFailures: options.breakerFailures,
+    breakerProbeMs: options.breakerProbeMs,
+    maxPauseMs: options.maxPauseMs,
   });
-  const sampled = new SampledLog(clock);
+  const credits = new Credits(options.credits);
+  const queue = new NotifierQueue();
   const abort = new AbortController();
   const accepted = metrics.pushesAccepted.of(service);
-  const delivered = metrics.delivered.of(service);
-  const latency = metrics.pushLatency.labels(service);
+  const spilled = metrics.pushesSpilled.of(service);
 
-  let held = 0;
   let inFlight = 0;
-  let queue: Push[] = [];
-  let queueHead = 0;
-  let pausedUntilMs = 0;
-  let nextPauseMs = FIRST_PAUSE_MS;
-  /** Since the provider last held us back. */
-  let hasDelivered = false;
-  let outboxMayWait = true;
-  /** Credits set aside for the claim under way; 0 when there is none. */
-  let claiming = 0;
+  /** After the last look the window let nothing more through. */
+  let isWindowFull = false;
+  let wasHeldBack = false;
   let draining = false;
   let drained: (() => void) | null = null;
   /** What arrived or settled since the actor was last told; null when nothing is on its way to it. */
-  let arriving: Push[] | null = null;
+  let arriving: HeldPush[] | null = null;
   let settling: Settled[] | null = null;
 
-  // No pause is that long: then the clock was put back.
-  const isPaused = (now: number): boolean => now < pausedUntilMs && pausedUntilMs - now <= options.maxPauseMs;
+  const onLost = (): void => metrics.pushesLost.of(service).add();
+  const answer = (held: HeldPush, isSafe: boolean): void => {
+    try {
+      held.onSafe?.(isSafe);
+    } catch (error) {
+      metrics.actorFailures.of('notifier').add();
+      log.error(
+        { notifier: service, fault: error instanceof Error ? error.name : typeof error },
+        'the source of a push failed to hear of it',
+      );
+    }
+  };
+  const finish = (held: HeldPush): void => {
+    if (held.push.outboxId !== null) outbox.settle(held.push.outboxId);
+    if (held.onSafe !== null) answer(held, true);
+  };
+  const end = (held: HeldPush): void => {
+    credits.give(held.lane);
+    finish(held);
+  };
 
-  const isHeldBack = (now: number): boolean => isPaused(now) || breaker.state(now) === 'open';
-
-  const offer = (push: Push): boolean => {
-    if (draining || held >= options.credits || isHeldBack(clock.nowMs())) return false;
-    held += 1;
-    accepted.add();
+  const arrive = (held: HeldPush): void => {
     if (arriving === null) {
-      arriving = [push];
+      arriving = [held];
       actor.tell({ kind: 'arrived', pushes: arriving });
     } else {
-      arriving.push(push);
+      arriving.push(held);
     }
+  };
+
+  const aside = new PutAside({ outbox, credits, onLost, answer });
+  const journal = new Journal({
+    outbox,
+    credits,
+    clock,
+    onLost: () => {
+      onLost();
+      wake();
+    },
+    answer,
+    onStored: arrive,
+  });
+  const pacing =
+    (options.paceSeconds ?? 0) > 0
+      ? new DevicePacing({
+          intervalMs: (options.paceSeconds ?? 0) * 1000,
+          maxDevices: options.paceMaxDevices ?? DEFAULT_PACE_MAX_DEVICES,
+          maxHeld: options.credits,
+          credits,
+          aside,
+          journal,
+          onSuperseded: (held) => {
+            metrics.pushesSuperseded.of(service).add();
+            finish(held);
+          },
+        })
+      : null;
+  const conclusions = new Conclusions({ ...deps, service, limits, aside, end });
+  const feed = new OutboxFeed(
+    {
+      claim: (limit) => outbox.claim(service, limit),
+      credits,
+      onClaimed: (pushes) => actor.tell({ kind: 'claimed', pushes }),
+      onFailed: () => actor.tell({ kind: 'claim-failed' }),
+    },
+    options.outboxBatch,
+  );
+
+  const mayTake = (now: number): boolean =>
+    !draining &&
+    credits.hasRoomForFresh(feed.isBacklog) &&
+    limits.heldUntilMs(now) === null &&
+    // A provider that may be away gets one push to show that it is back; the others are better off in the outbox.
+    (credits.held === 0 || limits.breaker(now) !== 'probing');
+
+  const offer = (push: Push, onSafe?: OnSafe): boolean => {
+    if (!mayTake(clock.nowMs())) return false;
+    const held = new HeldPush(push, 'fresh', onSafe ?? null);
+    credits.take('fresh');
+    if (options.durability !== 'journal') arrive(held);
+    else if (!journal.put(held)) {
+      credits.give('fresh');
+      return false;
+    }
+    accepted.add();
     return true;
   };
 
-  const settle = (push: Push, outcome: Outcome): void => {
+  const settle = (held: HeldPush, outcome: Outcome): void => {
+    limits.hear(outcome, clock);
     if (settling === null) {
-      settling = [{ push, outcome }];
+      settling = [{ held, outcome }];
       actor.tell({ kind: 'settled', settled: settling });
     } else {
-      settling.push({ push, outcome });
+      settling.push({ held, outcome });
     }
   };
 
-  const send = (push: Push): void => {
+  const send = (held: HeldPush): void => {
     inFlight += 1;
+    held.generation = limits.generation;
     // The port forbids it; a broken notifier must still not lose a push.
     const broken = (): void =>
-      settle(push, { kind: 'retry', reason: 'internal', cause: 'transport', afterMs: null, scope: 'push' });
+      settle(held, { kind: 'retry', reason: 'internal', cause: 'transport', afterMs: null, scope: 'push' });
     try {
-      notifier.send(push, abort.signal).then((outcome) => settle(push, outcome), broken);
+      notifier.send(held.push, abort.signal).then((outcome) => settle(held, outcome), broken);
     } catch {
       broken();
     }
   };
 
+  const conclude = ({ held, outcome }: Settled, now: number): void => {
+    inFlight -= 1;
+    if (outcome.kind === 'postponed') pacing?.unsent(held);
+    limits.learn(outcome, held.generation, isWindowFull, now);
+    conclusions.draw(held, outcome, now);
+  };
+
+  const sendWaiting = (now: number): void => {
+    const limit = limits.inFlightLimit(now);
+    while (inFlight < limit) {
+      const due = pacing?.sendDue(now) ?? null;
+      const held = due ?? queue.next();
+      if (held === null) break;
+      if (conclusions.endIfExpired(held, now)) continue;
+      if (due !== null || pacing === null || pacing.admits(held, now, draining)) send(held);
+    }
+    isWindowFull = inFlight >= limit;
+  };
+
+  /** Everything that waits in memory goes where it survives us; what finds no room there stays. */
+  const spillWaiting = (dueAtMs: number, now: number): void => {
+    for (let held = queue.claimed.shift(); held !== null; held = queue.claimed.shift())
+      aside.put(held, dueAtMs);
+    for (let held = queue.fresh.peek(); held !== null; held = queue.fresh.peek()) {
+      // Refused at the very end of a stop: lost, and `put` counts it.
+      if (abort.signal.aborted) aside.put(held, dueAtMs);
+      else if (!aside.tryPut(held, dueAtMs)) break;
+      queue.fresh.shift();
+      spilled.add();
+    }
+    pacing?.spillDue(now, dueAtMs);
+  };
+
+  /** Stopping, with no time left or a provider that wants to be left alone; or one that wants it for long. */
+  const mustSpill = (now: number, heldUntilMs: number | null): boolean =>
+    draining
+      ? abort.signal.aborted || heldUntilMs !== null
+      : heldUntilMs !== null && heldUntilMs - now > spillAfterMs;
+
   const pump = (now: number): void => {
-    // Stopping, with no time left or a provider that wants to be left alone: what waits is better off in the outbox.
-    if (draining && (abort.signal.aborted || isHeldBack(now))) spillQueue(now);
-    // While probing, a single push asks whether the provider is back.
-    const limit = breaker.state(now) === 'probing' ? 1 : window;
-    while (inFlight < limit && queueHead < queue.length && !isHeldBack(now)) {
-      const push = queue[queueHead] as Push;
-      queueHead += 1;
-      if (push.expiresAtMs <= now) {
-        metrics.pushesExpired.of(service).add();
-        end(push);
-      } else {
-        send(push);
+    const heldUntilMs = limits.heldUntilMs(now);
+    if (mustSpill(now, heldUntilMs)) spillWaiting(heldUntilMs ?? now, now);
+    if (heldUntilMs === null) {
+      // What went to the outbox meanwhile is due now.
+      if (wasHeldBack) feed.expect();
+      sendWaiting(now);
+      if (!draining) {
+        const isProbing = limits.breaker(now) === 'probing';
+        if (!isProbing) feed.ask(now, queue.claimed.length, Infinity);
+        else if (credits.held === 0) feed.ask(now, 0, 1);
       }
     }
-    if (queueHead === queue.length) {
-      queue = [];
-      queueHead = 0;
-    } else if (queueHead > 1024) {
-      queue = queue.slice(queueHead);
-      queueHead = 0;
+    wasHeldBack = heldUntilMs !== null;
+    timer.set(nextWakeMs(now, heldUntilMs), now);
+    if (draining && credits.held === 0) drained?.();
+  };
+
+  const nextWakeMs = (now: number, heldUntilMs: number | null): number | null =>
+    heldUntilMs ?? earliest(feed.nextWakeMs(now), isWindowFull ? null : (pacing?.nextWakeMs(now) ?? null));
+
+  /** Those that the outbox refused and that are due meanwhile wait for the window again. */
+  const retryRefused = (now: number): void => {
+    for (const { held, push } of aside.retry(now)) queue.push(new HeldPush(push, held.lane, held.onSafe));
+  };
+
+  /** A fault of ours with one of them must not cost the others their credits. */
+  const concludeAll = (settled: readonly Settled[], now: number): void => {
+    let fault: { readonly error: unknown } | null = null;
+    for (const one of settled) {
+      try {
+        conclude(one, now);
+      } catch (error) {
+        fault ??= { error };
+      }
     }
-    feed(now);
-    if (draining && held === 0) drained?.();
+    if (fault !== null) throw fault.error;
   };
 
-  /** The push is done with: its credit is free, its row (if it had one) goes. */
-  const end = (push: Push): void => {
-    held -= 1;
-    if (push.outboxId !== null) outbox.settle(push.outboxId);
-  };
-
-  const putAside = (push: Push, dueAtMs: number): void => {
-    held -= 1;
-    const lost = (): void => metrics.pushesLost.of(service).add();
-    if (!outbox.put({ push, dueAtMs, onLost: lost })) lost();
-  };
-
-  const retryLater = (
-    push: Push,
-    outcome: Extract<Outcome, { kind: 'retry' | 'misconfigured' }>,
-    now: number,
-  ): void => {
-    const afterMs = outcome.kind === 'retry' ? outcome.afterMs : null;
-    // A provider that is away or refuses everybody says nothing about this push: it may wait until it expires. Where
-    // others are delivered in between it counts, or one push could hold up the rest for as long as it lives.
-    const isOutage = isHeldBack(now) && !hasDelivered;
-    if (isHeldBack(now)) hasDelivered = false;
-    const next = isOutage ? push : { ...push, attempts: push.attempts + 1 };
-    const decision = deps.nextAttempt(next, afterMs);
-    if (decision.kind === 'give-up') {
-      metrics.dropped.of(service).add();
-      deps.onGivenUp(push);
-      end(push);
-      return;
-    }
-    metrics.retried.of(service).add();
-    putAside(next, decision.dueAtMs);
-  };
-
-  const pause = (now: number, afterMs: number | null): void => {
-    // One pause for all that were in flight together.
-    if (afterMs === null && isPaused(now)) return;
-    pausedUntilMs = Math.max(
-      isPaused(now) ? pausedUntilMs : 0,
-      now + Math.min(afterMs ?? nextPauseMs, options.maxPauseMs),
-    );
-    if (afterMs === null) nextPauseMs = Math.min(nextPauseMs * 2, LONGEST_UNASKED_PAUSE_MS);
-  };
-
-  const conclude = ({ push, outcome }: Settled, now: number): void => {
-    inFlight -= 1;
-    // Refused for our settings is as good as not answered: ask now and then, not a thousand times a second.
-    if (outcome.kind === 'misconfigured' || (outcome.kind === 'retry' && outcome.cause === 'transport'))
-      breaker.failed(now);
-    else breaker.succeeded();
-    switch (outcome.kind) {
-      case 'delivered':
-        delivered.add();
-        latency.observe((now - push.receivedAtMs) / 1000);
-        nextPauseMs = FIRST_PAUSE_MS;
-        hasDelivered = true;
-        deps.onDelivered(push);
-        end(push);
+  const apply = (message: NotifierMessage, now: number): void => {
+    switch (message.kind) {
+      case 'arrived':
+        arriving = null;
+        for (const held of message.pushes) queue.push(held);
         return;
-      case 'dead-token':
-        metrics.deadTokens.of(service).add();
-        deps.onDeadToken(push, outcome.sinceMs);
-        end(push);
+      case 'settled':
+        settling = null;
+        concludeAll(message.settled, now);
         return;
-      case 'dropped':
-        metrics.dropped.of(service).add();
-        deps.onGivenUp(push);
-        sampled.note(`dropped ${outcome.reason}`, (occurrences) =>
-          log.warn({ notifier: service, reason: outcome.reason, occurrences }, 'push dropped'),
-        );
-        end(push);
+      case 'claimed':
+        feed.arrived(message.pushes.length, now);
+        for (const push of message.pushes) queue.push(new HeldPush(push, 'claimed', null));
         return;
-      case 'misconfigured':
-        metrics.misconfigured.of(service).add();
-        sampled.note('misconfigured', (occurrences) =>
-          log.error(
-            { notifier: service, reason: outcome.reason, occurrences },
-            'the provider refuses our settings',
-          ),
-        );
-        retryLater(push, outcome, now);
+      case 'claim-failed':
+        feed.failed();
         return;
-      case 'retry':
-        if (outcome.scope === 'notifier') pause(now, outcome.afterMs);
-        sampled.note(`retry ${outcome.cause}`, (occurrences) =>
-          log.warn(
-            { notifier: service, reason: outcome.reason, cause: outcome.cause, occurrences },
-            'push to be repeated',
-          ),
-        );
-        retryLater(push, outcome, now);
+      case 'tick':
+        feed.tick();
+        retryRefused(now);
         return;
-      case 'postponed':
-        metrics.retried.of(service).add();
-        putAside(push, now + outcome.afterMs);
+      case 'wake':
+        return;
+      case 'drain-deadline':
+        abort.abort();
+        // A database that hangs must not hold up the stop. Rows that it still hands out go back when they arrive, or,
+        // when that is after the end of this actor, at the next start. So do those that are being journaled.
+        feed.abandon();
+        journal.abandon();
+        aside.lastChance();
         return;
       default:
-        assertNever(outcome);
+        assertNever(message);
     }
-  };
-
-  /** Fetches what is due from the outbox, into at most half of the free credits: fresh pushes keep the rest. */
-  const feed = (now: number): void => {
-    if (!outboxMayWait || claiming > 0 || draining || isHeldBack(now)) return;
-    const room = Math.min(options.outboxBatch, Math.ceil((options.credits - held) / 2));
-    const worthwhile = Math.min(options.outboxBatch, Math.ceil(options.credits / 4));
-    if (room < 1 || (room < worthwhile && held > 0)) return;
-    claiming = room;
-    held += room;
-    outbox.claim(service, room).then(
-      (pushes) => actor.tell({ kind: 'claimed', pushes }),
-      () => actor.tell({ kind: 'claim-failed' }),
-    );
-  };
-
-  const endClaim = (): void => {
-    held -= claiming;
-    claiming = 0;
   };
 
   const handle = (_state: null, message: NotifierMessage): null => {
     const now = clock.nowMs();
-    switch (message.kind) {
-      case 'arrived':
-        arriving = null;
-        for (const push of message.pushes) queue.push(push);
-        break;
-      case 'settled':
-        settling = null;
-        for (const settled of message.settled) conclude(settled, now);
-        break;
-      case 'claimed':
-        // Fewer than asked for: nothing more is due now; the tick looks again.
-        if (message.pushes.length < claiming) outboxMayWait = false;
-        endClaim();
-        held += message.pushes.length;
-        for (const push of message.pushes) queue.push(push);
-        break;
-      case 'claim-failed':
-        endClaim();
-        outboxMayWait = false;
-        break;
-      case 'tick':
-        outboxMayWait = true;
-        break;
-      case 'drain-deadline':
-        abort.abort();
-        // A database that hangs must not hold up the stop. Rows that it still hands out go back when they arrive, or,
-        // when that is after the end of this actor, at the next start.
-        endClaim();
-        break;
-      default:
-        assertNever(message);
+    try {
+      apply(message, now);
+    } finally {
+      // Also after a fault, or the notifier would stand still until the next message.
+      pump(now);
     }
-    pump(now);
     return null;
-  };
-
-  /** Everything that waits in memory goes where it survives us. */
-  const spillQueue = (now: number): void => {
-    for (const push of queue.slice(queueHead)) putAside(push, now);
-    queue = [];
-    queueHead = 0;
   };
 
   const actor: Actor<NotifierMessage> = system.spawn<NotifierMessage, null>({
@@ -356,31 +322,41 @@ export function createNotifierActor(
     initial: null,
     handle,
   });
+  const wake = (): void => void actor.tell({ kind: 'wake' });
+  const timer = new WakeTimer(wake);
   const ticker = setInterval(() => actor.tell({ kind: 'tick' }), options.outboxPollMs);
 
   return {
     notifier,
     offer,
-    expectOutbox() {
-      outboxMayWait = true;
-    },
+    expectOutbox: () => feed.expect(),
+    heldUntilMs: () => limits.heldUntilMs(clock.nowMs()),
     status: () => ({
-      held,
+      held: credits.held,
+      waiting: queue.length + aside.refusedCount,
       inFlight,
-      pausedUntilMs: isPaused(clock.nowMs()) ? pausedUntilMs : null,
-      breaker: breaker.state(clock.nowMs()),
+      paced: pacing?.heldCount ?? 0,
+      window: limits.window,
+      windowMax: limits.windowMax,
+      pausedUntilMs: limits.pausedUntilMs(clock.nowMs()),
+      breaker: limits.breaker(clock.nowMs()),
     }),
     async drain(deadline) {
       draining = true;
-      clearInterval(ticker);
       const finished = new Promise<void>((resolve) => (drained = resolve));
       const onDeadline = (): void => void actor.tell({ kind: 'drain-deadline' });
       if (deadline.aborted) onDeadline();
       else deadline.addEventListener('abort', onDeadline, { once: true });
+      pacing?.spillAll();
       actor.tell({ kind: 'tick' });
       await finished;
+      clearInterval(ticker);
+      timer.stop();
       await actor.stop();
       await notifier.close();
     },
   };
 }
+
+const earliest = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b);

@@ -76,10 +76,11 @@ export function createDevices(
     log,
     metrics,
   });
-  const configured = new Set(Object.keys(config.notifiers));
+  const configured = new Set<string>(Object.keys(config.notifiers));
+  const isKnown = (service: ServiceName): boolean => configured.has(service);
   const { outbox } = storage;
   const delivery = createDelivery(
-    { system, notifiers, configured, outbox, reportDeadToken, statistics, clock, random, log, metrics },
+    { system, notifiers, isKnown, outbox, reportDeadToken, statistics, clock, random, log, metrics },
     options.deliveryOptions(config),
   );
   return { subscriptions, notifiers, delivery, statistics };

@@ -30,6 +30,11 @@ export class CircuitBreaker {
     return this.#state;
   }
 
+  /** When it probes next, Unix milliseconds; null unless it is open. */
+  openUntilMs(nowMs: number): number | null {
+    return this.state(nowMs) === 'open' ? this.#openedAtMs + this.options.probeAfterMs : null;
+  }
+
   /** The provider answered, whatever it said of the one push. */
   succeeded(): void {
     this.#state = 'closed';

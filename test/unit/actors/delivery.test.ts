@@ -33,9 +33,14 @@ const makePush = (service: ServiceName): Push => ({
 const notifierOf = (service: ServiceName, changes: Pick<Notifier, 'send' | 'close'>): Notifier => ({
   service,
   type: 'test',
-  capabilities: { content: 'sealed',
+  capabilities: {
+    content: 'sealed',
     batchSize: 1,
-    maxPayloadBytes: 2856, supportsExpiry: true, supportsPriority: true, maxInFlight: 4 },
+    maxPayloadBytes: 2856,
+    supportsExpiry: true,
+    supportsPriority: true,
+    maxInFlight: 4,
+  },
   validate: () => ok({ serviceId: tokenOf('x'), serviceData: null }),
   health: () => ({ state: 'connected', detail: null }),
   ...changes,
@@ -49,7 +54,7 @@ function setUp(notifiers: readonly Notifier[], configured: readonly ServiceName[
     {
       system: createActorSystem({ log: silentLog(), metrics, clock }),
       notifiers: new Map(notifiers.map((notifier) => [notifier.service, notifier])),
-      configured: new Set(configured),
+      isKnown: (service) => configured.includes(service),
       outbox,
       reportDeadToken: () => undefined,
       statistics: new Statistics({

@@ -44,9 +44,14 @@ function setUp(
   const notifier: Notifier = {
     service: SERVICE,
     type: 'test',
-    capabilities: { content: 'sealed',
-    batchSize: 1,
-    maxPayloadBytes: 2856, supportsExpiry: true, supportsPriority: true, maxInFlight },
+    capabilities: {
+      content: 'sealed',
+      batchSize: 1,
+      maxPayloadBytes: 2856,
+      supportsExpiry: true,
+      supportsPriority: true,
+      maxInFlight,
+    },
     validate: () => ok({ serviceId: tokenOf('x'), serviceData: null }),
     send: (push, signal) => {
       sent.push(push);

@@ -1,0 +1,133 @@
+import type { SendingLimits } from '../delivery-rules/sending-limits.js';
+import type { RetryDecision } from '../delivery-rules/retry-schedule.js';
+import { assertNever } from '../domain/assert-never.js';
+import type { Clock } from '../domain/clock.js';
+import type { ServiceName } from '../domain/ids.js';
+import type { Outcome } from '../domain/outcome.js';
+import type { Push } from '../domain/push.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics, Tally } from '../telemetry/metrics.js';
+import { SampledLog } from '../telemetry/sampled-log.js';
+import type { HeldPush } from './held-push.js';
+import type { PutAside } from './put-aside.js';
+
+export interface ConclusionDeps {
+  readonly service: ServiceName;
+  readonly limits: SendingLimits;
+  readonly aside: PutAside;
+  /** The push is done with: its credit is free, its row (if it had one) goes, its source is told. */
+  readonly end: (held: HeldPush) => void;
+  readonly nextAttempt: (push: Push, afterMs: number | null) => RetryDecision;
+  readonly onDeadToken: (push: Push, sinceMs: number | null) => void;
+  readonly onDelivered: (push: Push) => void;
+  readonly onGivenUp: (push: Push) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** A notifier that postpones without a time must not turn the outbox into a busy loop. */
+const SHORTEST_POSTPONEMENT_MS = 50;
+
+/** What follows from an outcome for the push that it is about. What follows for the provider is in `SendingLimits`. */
+export class Conclusions {
+  readonly #sampled: SampledLog;
+  readonly #delivered: Tally;
+  readonly #latency: { observe(seconds: number): void };
+  /** Since the provider last held us back. */
+  #hasDelivered = false;
+
+  constructor(private readonly deps: ConclusionDeps) {
+    const { service, metrics } = deps;
+    this.#sampled = new SampledLog(deps.clock);
+    this.#delivered = metrics.delivered.of(service);
+    this.#latency = metrics.pushLatency.labels(service);
+  }
+
+  /** After the limits have learned of the outcome. */
+  draw(held: HeldPush, outcome: Outcome, nowMs: number): void {
+    const { service, metrics, log } = this.deps;
+    const { push } = held;
+    switch (outcome.kind) {
+      case 'delivered':
+        this.#hasDelivered = true;
+        this.deps.end(held);
+        this.#delivered.add();
+        this.#latency.observe((nowMs - push.receivedAtMs) / 1000);
+        this.deps.onDelivered(push);
+        return;
+      case 'dead-token':
+        this.deps.end(held);
+        metrics.deadTokens.of(service).add();
+        this.deps.onDeadToken(push, outcome.sinceMs);
+        return;
+      case 'dropped':
+        this.#giveUp(held);
+        this.#sampled.note(`dropped ${outcome.reason}`, (occurrences) =>
+          log.warn({ notifier: service, reason: outcome.reason, occurrences }, 'push dropped'),
+        );
+        return;
+      case 'misconfigured':
+        this.#retryLater(held, null, nowMs);
+        metrics.misconfigured.of(service).add();
+        this.#sampled.note('misconfigured', (occurrences) =>
+          log.error(
+            { notifier: service, reason: outcome.reason, occurrences },
+            'the provider refuses our settings',
+          ),
+        );
+        return;
+      case 'retry':
+        this.#retryLater(held, outcome.afterMs, nowMs);
+        this.#sampled.note(`retry ${outcome.cause}`, (occurrences) =>
+          log.warn(
+            { notifier: service, reason: outcome.reason, cause: outcome.cause, occurrences },
+            'push to be repeated',
+          ),
+        );
+        return;
+      case 'postponed':
+        this.#postpone(held, nowMs + Math.max(outcome.afterMs, SHORTEST_POSTPONEMENT_MS));
+        return;
+      default:
+        assertNever(outcome);
+    }
+  }
+
+  /** Whether its time is over; then it has ended. */
+  endIfExpired(held: HeldPush, atMs: number): boolean {
+    if (held.push.expiresAtMs > atMs) return false;
+    this.deps.end(held);
+    this.deps.metrics.pushesExpired.of(this.deps.service).add();
+    return true;
+  }
+
+  #postpone(held: HeldPush, dueAtMs: number): void {
+    if (this.endIfExpired(held, dueAtMs)) return;
+    this.deps.metrics.pushesPostponed.of(this.deps.service).add();
+    this.deps.aside.put(held, dueAtMs);
+  }
+
+  #retryLater(held: HeldPush, afterMs: number | null, nowMs: number): void {
+    const { push } = held;
+    const isHeldBack = this.deps.limits.heldUntilMs(nowMs) !== null;
+    // A provider that is away or refuses everybody says nothing about this push: it may wait until it expires. Where
+    // others are delivered in between it counts, or one push could hold up the rest for as long as it lives.
+    const isOutage = isHeldBack && !this.#hasDelivered;
+    if (isHeldBack) this.#hasDelivered = false;
+    const next = isOutage ? push : { ...push, attempts: push.attempts + 1 };
+    const decision = this.deps.nextAttempt(next, afterMs);
+    if (decision.kind === 'give-up') {
+      this.#giveUp(held);
+      return;
+    }
+    this.deps.metrics.retried.of(this.deps.service).add();
+    this.deps.aside.put(held, decision.dueAtMs, next);
+  }
+
+  #giveUp(held: HeldPush): void {
+    this.deps.end(held);
+    this.deps.metrics.dropped.of(this.deps.service).add();
+    this.deps.onGivenUp(held.push);
+  }
+}

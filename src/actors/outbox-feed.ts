@@ -1,0 +1,97 @@
+import type { Credits } from '../delivery-rules/credits.js';
+import type { Push } from '../domain/push.js';
+
+export interface OutboxFeedDeps {
+  readonly claim: (limit: number) => Promise<Push[]>;
+  readonly credits: Credits;
+  /** Called later, never from within `ask`. */
+  readonly onClaimed: (pushes: Push[]) => void;
+  readonly onFailed: () => void;
+}
+
+/** After a claim that brought less than asked for: what was just put there needs a moment until it is committed. */
+const REST_MS = 50;
+
+/**
+ * When to ask the outbox for what is due, and for how much. One claim at a time; the next one is under way while what
+ * the last one brought is being sent.
+ */
+export class OutboxFeed {
+  /** Worth a look. */
+  #mayWait = true;
+  /** Something is known to wait: the last claim was full, or something was put there since. */
+  #isBacklog = false;
+  /** Something was put there while a claim was under way, which may not have seen it. */
+  #isExpected = false;
+  /** Credits set aside for the claim under way; 0 when there is none. */
+  #claiming = 0;
+  #restUntilMs = 0;
+
+  constructor(
+    private readonly deps: OutboxFeedDeps,
+    private readonly batchRows: number,
+  ) {}
+
+  get isBacklog(): boolean {
+    return this.#isBacklog;
+  }
+
+  /** Something waits, or will in a moment. */
+  expect(): void {
+    this.#mayWait = true;
+    this.#isBacklog = true;
+    this.#isExpected = true;
+  }
+
+  /** Time for a look. */
+  tick(): void {
+    this.#mayWait = true;
+  }
+
+  /** Claims if that is worth it. `waiting`: claimed pushes not yet sent; `maxRows`: no more than these. */
+  ask(nowMs: number, waiting: number, maxRows: number): void {
+    if (!this.#mayWait || this.#claiming > 0 || waiting >= this.batchRows || this.#isResting(nowMs)) return;
+    const { credits } = this.deps;
+    const room = Math.min(credits.roomForClaim(this.batchRows, this.#isBacklog), maxRows);
+    if (room < 1) return;
+    this.#claiming = room;
+    this.#mayWait = false;
+    this.#isExpected = false;
+    credits.take('claimed', room);
+    this.deps.claim(room).then(this.deps.onClaimed, this.deps.onFailed);
+  }
+
+  /** A claim has brought so many; from here on their credits are the caller's. */
+  arrived(count: number, nowMs: number): void {
+    if (this.#claiming > 0 && count >= this.#claiming) {
+      this.expect();
+    } else {
+      this.#isBacklog = this.#isExpected;
+      this.#restUntilMs = nowMs + REST_MS;
+    }
+    this.abandon();
+    this.deps.credits.take('claimed', count);
+  }
+
+  /** The outbox did not answer: not before the next tick. */
+  failed(): void {
+    this.#mayWait = false;
+    this.#isBacklog = false;
+    this.abandon();
+  }
+
+  /** The claim under way is waited for no longer. */
+  abandon(): void {
+    this.deps.credits.give('claimed', this.#claiming);
+    this.#claiming = 0;
+  }
+
+  /** When to ask again, Unix milliseconds; null: at the next tick. */
+  nextWakeMs(nowMs: number): number | null {
+    return this.#mayWait && this.#claiming === 0 && this.#isResting(nowMs) ? this.#restUntilMs : null;
+  }
+
+  #isResting(nowMs: number): boolean {
+    return nowMs < this.#restUntilMs && this.#restUntilMs - nowMs <= REST_MS;
+  }
+}
