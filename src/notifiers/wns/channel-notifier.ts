@@ -1,0 +1,193 @@
+import type { Clock } from '../../domain/clock.js';
+import type { ClientError } from '../../domain/errors.js';
+import type { Device } from '../../domain/device.js';
+import type { ServiceName } from '../../domain/ids.js';
+import type { Outcome } from '../../domain/outcome.js';
+import type { Push } from '../../domain/push.js';
+import { ok, type Result } from '../../domain/result.js';
+import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
+import { DeliveryStreak } from '../delivery-streak.js';
+import { outcomeOfHttpFailure, type HttpClient, type HttpFailure, type HttpResult } from '../http-client.js';
+import { OriginGates, type GateResult } from '../origin-gates.js';
+import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
+import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { healthWithTokens, type TokenSource } from '../token-source.js';
+import { parseWnsAnswer, wnsOutcome, type WnsSituation } from './answers.js';
+import { rawBody, WNS_MAX_PAYLOAD_BYTES } from './body.js';
+import { channelOfDevice, validateWnsServiceInfo } from './channel-uri.js';
+import { Throttles } from './throttles.js';
+
+export interface ChannelSettings {
+  /** Null: the channel's own host. */
+  readonly origin: string | null;
+  /** The XML of a toast; null sends raw notifications. */
+  readonly toast: string | null;
+  /** Raw: WNS keeps the last one for a device that is offline. */
+  readonly cache: boolean;
+  readonly maxInFlight: number;
+  readonly retryAfterMaxMs: number | undefined;
+}
+
+/** A channel lives for 30 days. */
+const WNS_MAX_TTL_SECONDS = 30 * 24 * 3600;
+/** Channels that are remembered as throttled. */
+const MAX_THROTTLED_CHANNELS = 10_000;
+/** Hosts that are remembered as having answered; Microsoft has some dozens. */
+const MAX_KNOWN_HOSTS = 1_000;
+const APP = 'app';
+const EXPIRED: Outcome = { kind: 'dropped', reason: 'expired' };
+const NO_CHANNEL: Outcome = { kind: 'dropped', reason: 'malformed-channel' };
+
+/**
+ * Sends through the Windows Notification Service: one request to the channel URI of the device. Every host of
+ * Microsoft's has its own gate, so one that is in trouble does not hold up the others.
+ */
+export class ChannelNotifier implements Notifier {
+  readonly type = 'wns';
+  readonly capabilities: NotifierCapabilities;
+  readonly #streak = new DeliveryStreak();
+  readonly #throttledChannels = new Throttles(MAX_THROTTLED_CHANNELS);
+  readonly #throttledApp = new Throttles(1);
+  readonly #knownHosts = new Set<string>();
+  readonly #gates: OriginGates;
+
+  constructor(
+    readonly service: ServiceName,
+    private readonly settings: ChannelSettings,
+    private readonly clock: Clock,
+    private readonly source: TokenSource,
+    private readonly client: HttpClient,
+  ) {
+    const { maxInFlight, toast } = settings;
+    // Most users are on one or two hosts: the window of the actor is bound enough for each.
+    this.#gates = new OriginGates({ maxInFlight });
+    this.capabilities = {
+      content: 'sealed',
+      batchSize: 1,
+      maxPayloadBytes: WNS_MAX_PAYLOAD_BYTES,
+      supportsExpiry: true,
+      supportsPriority: toast === null,
+      maxInFlight,
+    };
+  }
+
+  validate(serviceInfo: unknown): Result<Device, ClientError> {
+    return validateWnsServiceInfo(serviceInfo);
+  }
+
+  send(push: Push, signal: AbortSignal): Promise<Outcome> {
+    return this.#attempt(push, signal, true);
+  }
+
+  health(): NotifierHealth {
+    return healthWithTokens(this.source.tokens, this.client);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.source.close(), this.client.close()]);
+  }
+
+  async #attempt(push: Push, signal: AbortSignal, mayRenew: boolean): Promise<Outcome> {
+    const channel = channelOfDevice(push.device);
+    if (channel === null) return NO_CHANNEL;
+    const throttledMs = this.#throttledChannels.remainingMs(push.device.serviceId, this.clock.nowMs());
+    if (throttledMs > 0) return { kind: 'postponed', reason: 'channel-throttled', afterMs: throttledMs };
+    const { tokens } = this.source;
+    const current = tokens.current();
+    const token = current === null ? await tokens.waitFor(signal) : ok(current);
+    if (!token.ok) return token.error;
+
+    const nowMs = this.clock.nowMs();
+    if (push.expiresAtMs <= nowMs) return EXPIRED;
+    const body = this.#bodyOf(push);
+    if (body === null) return NOT_SEALED;
+    const refusal = this.#gates.enter(channel.host, nowMs);
+    if (refusal !== null) return { kind: 'postponed', reason: refusal.reason, afterMs: refusal.postponeMs };
+    const { origin } = this.settings;
+    const result = await this.client.send({
+      url: origin === null ? channel : new URL(channel.pathname + channel.search, origin),
+      method: 'POST',
+      headers: this.#headers(push, token.value, nowMs),
+      body,
+      signal,
+    });
+    const afterMs = this.#retryAfterOf(result);
+    this.#gates.leave(channel.host, this.clock.nowMs(), gateResult(result, afterMs));
+    if (result.kind === 'failure') return this.#onFailure(result.reason, channel.host);
+    if (result.status === 401 && mayRenew && tokens.discard(token.value)) {
+      return this.#attempt(push, signal, false);
+    }
+    return this.#onAnswer(result, afterMs, push, channel.host);
+  }
+
+  #onAnswer(
+    { status, headers }: Extract<HttpResult, { kind: 'answer' }>,
+    afterMs: number | null,
+    { device }: Push,
+    host: string,
+  ): Outcome {
+    const nowMs = this.clock.nowMs();
+    const situation: WnsSituation = {
+      isOfChannel: () => this.#streak.refusalIsOfDevice(),
+      channelWaitMs: (wishMs) => this.#throttledChannels.told(device.serviceId, nowMs, wishMs),
+      appWaitMs: (wishMs) => this.#throttledApp.told(APP, nowMs, wishMs),
+    };
+    if (this.#knownHosts.size < MAX_KNOWN_HOSTS) this.#knownHosts.add(host);
+    const outcome = wnsOutcome(parseWnsAnswer(status, headers, afterMs), situation);
+    if (outcome.kind === 'delivered') {
+      this.#streak.delivered();
+      this.#throttledChannels.passed(device.serviceId, nowMs);
+      this.#throttledApp.passed(APP, nowMs);
+    }
+    return outcome;
+  }
+
+  /**
+   * No answer speaks against WNS as a whole only from a host that has answered before: any label may stand before the
+   * domain, and a client with made-up channels must not open the breaker for everybody.
+   */
+  #onFailure(reason: HttpFailure, host: string): Outcome {
+    const outcome = outcomeOfHttpFailure(reason);
+    const isOurs = reason === 'aborted' || reason === 'closed';
+    return outcome.kind === 'retry' && !isOurs && !this.#knownHosts.has(host)
+      ? { ...outcome, cause: 'server' }
+      : outcome;
+  }
+
+  #retryAfterOf(result: HttpResult): number | null {
+    if (result.kind === 'failure') return null;
+    const maxMs = this.settings.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
+    return parseRetryAfterMs(result.headers['retry-after'], this.clock.nowMs(), maxMs);
+  }
+
+  #bodyOf(push: Push): string | null {
+    const payload = encPayloadOf(push.content);
+    return payload === null ? null : (this.settings.toast ?? rawBody(payload));
+  }
+
+  /** Spec uwpx-push, 6.2, with expiry, caching and priority added (9, item 11). */
+  #headers(push: Push, authorization: string, nowMs: number): Readonly<Record<string, string>> {
+    const isToast = this.settings.toast !== null;
+    const leftSeconds = Math.floor((push.expiresAtMs - nowMs) / 1000);
+    // A TTL of 0 contradicts the cache policy, and WNS refuses what contradicts itself.
+    const ttl = String(Math.min(WNS_MAX_TTL_SECONDS, Math.max(1, leftSeconds)));
+    const common = { authorization, 'x-wns-requestforstatus': 'true' };
+    if (isToast) {
+      // Toasts have high priority by themselves, and the cache policy is not for them.
+      return { ...common, 'x-wns-type': 'wns/toast', 'content-type': 'text/xml', 'x-wns-ttl': ttl };
+    }
+    return {
+      ...common,
+      'x-wns-type': 'wns/raw',
+      'content-type': 'application/octet-stream',
+      // 1 wakes a device that sleeps on battery; raw notifications have 3 otherwise, which waits for the charger.
+      'x-wns-priority': push.priority === 'high' ? '1' : '2',
+      ...(this.settings.cache ? { 'x-wns-cache-policy': 'cache', 'x-wns-ttl': ttl } : {}),
+    };
+  }
+}
+
+function gateResult(result: HttpResult, afterMs: number | null): GateResult {
+  if (result.kind === 'answer') return result.status >= 500 ? { kind: 'failed', afterMs } : { kind: 'ok' };
+  return result.reason === 'aborted' || result.reason === 'closed' ? { kind: 'unknown' } : { kind: 'failed' };
+}
