@@ -19,6 +19,7 @@ export interface EndpointGuardOptions {
 /** What `lookup` fails with when a name has addresses but none that may be connected to. */
 export const FORBIDDEN_ADDRESS = 'ERR_FORBIDDEN_ADDRESS';
 const NOT_FOUND = 'ENOTFOUND';
+const NOT_HTTPS = 'not an https URL';
 
 /** Names that mean something only inside somebody's network (RFC 6761, 6762, 8375; ICANN's `internal`). */
 const localSuffixes = ['localhost', 'local', 'internal', 'home.arpa', 'lan', 'intranet', 'corp', 'home'];
@@ -52,30 +53,20 @@ export class EndpointGuard {
   }
 
   /**
-   * The URL in its normal form, without fragment and without a trailing dot of the host; or a few words on what is
-   * wrong, which never quote it. No name is looked up.
+   * The URL in its normal form when it may be connected to as far as that can be told without looking its name up; or a
+   * few words on what is wrong, which never quote it.
    */
   checkUrl(text: string): Result<URL, string> {
-    const { allowHttp, maxUrlLength } = this.options;
-    if (text.length > maxUrlLength) return fail('too long');
-    // What parsers disagree about is nothing that an honest endpoint needs.
-    if (!/^https?:\/\/[^/?#]/i.test(text) || hasOddCharacters(text)) return fail('not an https URL');
-    if (!URL.canParse(text)) return fail('not an https URL');
-    const url = new URL(text);
-    url.hash = '';
-    if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1);
-    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowHttp))
-      return fail('not an https URL');
-    if (url.username !== '' || url.password !== '') return fail('user name in the URL');
-    if (Buffer.byteLength(url.href) > maxUrlLength) return fail('too long');
-    const refusal = this.refusalOf(url);
-    return refusal === null ? ok(url) : fail(refusal);
+    const url = normaliseUrl(text, this.options.maxUrlLength);
+    if (!url.ok) return url;
+    const refusal = this.refusalOf(url.value);
+    return refusal === null ? url : fail(refusal);
   }
 
   /** Why a URL in normal form is not connected to: scheme, port, host or address; null = nothing speaks against it. */
   refusalOf(url: URL): string | null {
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && this.options.allowHttp)) {
-      return 'not an https URL';
+      return NOT_HTTPS;
     }
     const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
     if (port === 0 || (this.#ports.size > 0 && !this.#ports.has(port))) return 'port not allowed';
@@ -122,6 +113,22 @@ export class EndpointGuard {
     }
     return allowed.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
   }
+}
+
+/**
+ * An http or https URL without user name, fragment and trailing dot of the host, as the WHATWG parser writes it: the
+ * same endpoint is always the same text. Says nothing about whether it may be connected to.
+ */
+export function normaliseUrl(text: string, maxBytes: number): Result<URL, string> {
+  if (text.length > maxBytes) return fail('too long');
+  // What parsers disagree about is nothing that an honest endpoint needs.
+  if (!/^https?:\/\/[^/?#]/i.test(text) || hasOddCharacters(text)) return fail(NOT_HTTPS);
+  if (!URL.canParse(text)) return fail(NOT_HTTPS);
+  const url = new URL(text);
+  if (url.username !== '' || url.password !== '') return fail('user name in the URL');
+  url.hash = '';
+  if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1);
+  return Buffer.byteLength(url.href) > maxBytes ? fail('too long') : ok(url);
 }
 
 /** The first entry of `allowNetworks` that is no network; null when all are. */

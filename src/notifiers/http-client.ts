@@ -245,11 +245,15 @@ const failure = (reason: HttpFailure): Promise<HttpResult> => Promise.resolve({ 
 
 const brokenHttp =
   /^(HPE_|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/;
+/** The parser's words for an answer that ended in the middle. */
+const brokenOff = /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/;
 
 function failureOf(error: unknown): HttpFailure {
   if (error instanceof ConnectFailure) return error.reason;
-  const code = error instanceof Error && 'code' in error ? error.code : '';
-  return typeof code === 'string' && brokenHttp.test(code) ? 'malformed' : 'connection-lost';
+  if (!(error instanceof Error)) return 'connection-lost';
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (brokenOff.test(code)) return 'connection-lost';
+  return brokenHttp.test(code) || error.name === 'HTTPParserError' ? 'malformed' : 'connection-lost';
 }
 
 function ignore(): void {}

@@ -1,3 +1,7 @@
+import { assertNever } from '../domain/assert-never.js';
+
+const MAX_DOUBLINGS = 30;
+
 /** Why a request to an origin must wait, and for how long at least. */
 export interface GateRefusal {
   readonly postponeMs: number;
@@ -8,15 +12,19 @@ export interface GateRefusal {
 export type GateResult =
   /** The origin answered and is well. */
   | { readonly kind: 'ok' }
-  /** It asked for a pause; null = it did not say how long. */
+  /** It asked for a pause of everything; null = it did not say how long. */
   | { readonly kind: 'throttled'; readonly afterMs: number | null }
+  /** It said no in a way that may be about one endpoint alone: only several in a row are about the origin. */
+  | { readonly kind: 'refused'; readonly afterMs: number | null }
   /** No answer, or an answer that says that it is in trouble; `afterMs` is its own wish. */
   | { readonly kind: 'failed'; readonly afterMs?: number | null }
   /** Nothing was learnt about it (aborted, closed). */
   | { readonly kind: 'unknown' };
 
 export interface OriginGatesOptions {
-  /** Requests at once to one origin. */
+  /** Requests at once to an origin that nothing is known about … */
+  readonly firstInFlight: number;
+  /** … one more with every good answer, up to so many; halved with every failure. */
   readonly maxInFlight: number;
   /** Origins that are remembered; those with requests under way are remembered in any case. */
   readonly maxOrigins: number;
@@ -29,34 +37,42 @@ export interface OriginGatesOptions {
   readonly throttledMs: number;
   /** A longer wish of an origin is cut to this. */
   readonly pauseMaxMs: number;
-  /** How soon to ask again while an origin is busy. */
+  /** How soon to ask again while an origin is busy; those that wait together come back this far apart … */
   readonly busyRetryMs: number;
+  /** … but none so much later than the first. */
+  readonly spreadMaxMs: number;
 }
 
 export const originGatesDefaults: OriginGatesOptions = {
-  maxInFlight: 8,
+  firstInFlight: 8,
+  maxInFlight: 64,
   maxOrigins: 4096,
   failuresUntilBackOff: 3,
   backOffFirstMs: 2_000,
   backOffMaxMs: 300_000,
   throttledMs: 30_000,
   pauseMaxMs: 3_600_000,
-  busyRetryMs: 1_000,
+  busyRetryMs: 500,
+  spreadMaxMs: 15_000,
 };
 
 interface Gate {
   inFlight: number;
+  /** Requests at once that it may have now. */
+  allowance: number;
   pausedUntilMs: number;
   failures: number;
   backOffUntilMs: number;
+  /** Refused and not yet seen again, roughly. */
+  waiting: number;
 }
 
 /**
  * One gate per origin, for notifiers whose pushes go to many servers of strangers: one that is slow, throttles or is
- * gone must neither hold the notifier's window nor open its breaker.
+ * gone must neither hold the notifier's window nor open its breaker, and one that everybody uses must not crawl.
  *
- * open ──failures in a row──► backing off ──time over──► one probe ──ok──► open
- *                                  ▲──────────fails, twice as long─┘
+ * open ──failures in a row──► backing off ──time over──► one probe at a time ──ok──► open
+ *                                  ▲──────────fails, twice as long──────┘
  *
  * Beside that: paused until the time that the origin named, and bounded in requests at once. Time is passed in.
  */
@@ -66,7 +82,8 @@ export class OriginGates {
   readonly #options: OriginGatesOptions;
 
   constructor(options: Partial<OriginGatesOptions> = {}) {
-    this.#options = { ...originGatesDefaults, ...options };
+    const merged = { ...originGatesDefaults, ...options };
+    this.#options = { ...merged, firstInFlight: Math.min(merged.firstInFlight, merged.maxInFlight) };
   }
 
   /** How many origins are remembered. */
@@ -81,17 +98,14 @@ export class OriginGates {
   /** Null: go ahead, and call `leave` exactly once afterwards. */
   enter(origin: string, nowMs: number): GateRefusal | null {
     const gate = this.#touch(origin);
-    const { maxInFlight, busyRetryMs, failuresUntilBackOff } = this.#options;
-    if (nowMs < gate.pausedUntilMs)
-      return { postponeMs: gate.pausedUntilMs - nowMs, reason: 'origin-paused' };
-    if (nowMs < gate.backOffUntilMs) {
-      return { postponeMs: gate.backOffUntilMs - nowMs, reason: 'origin-failing' };
-    }
-    // One request at a time finds out whether an origin that failed is back.
+    const { busyRetryMs, failuresUntilBackOff } = this.#options;
+    if (nowMs < gate.pausedUntilMs) return this.#refuse(gate, gate.pausedUntilMs - nowMs, 'origin-paused');
+    if (nowMs < gate.backOffUntilMs) return this.#refuse(gate, gate.backOffUntilMs - nowMs, 'origin-failing');
     const isProbed = gate.failures >= failuresUntilBackOff && gate.inFlight > 0;
-    if (isProbed) return { postponeMs: busyRetryMs, reason: 'origin-failing' };
-    if (gate.inFlight >= maxInFlight) return { postponeMs: busyRetryMs, reason: 'origin-busy' };
+    if (isProbed) return this.#refuse(gate, busyRetryMs, 'origin-failing');
+    if (gate.inFlight >= gate.allowance) return this.#refuse(gate, busyRetryMs, 'origin-busy');
     gate.inFlight += 1;
+    if (gate.waiting > 0) gate.waiting -= 1;
     return null;
   }
 
@@ -104,27 +118,45 @@ export class OriginGates {
       case 'ok':
         gate.failures = 0;
         gate.backOffUntilMs = 0;
+        gate.allowance = Math.min(gate.allowance + 1, this.#options.maxInFlight);
         break;
       case 'throttled':
         this.#pause(gate, nowMs, result.afterMs ?? this.#options.throttledMs);
         break;
+      case 'refused':
+        if (this.#countFailure(gate, nowMs)) this.#pause(gate, nowMs, result.afterMs ?? 0);
+        break;
       case 'failed':
-        this.#fail(gate, nowMs);
+        gate.allowance = Math.max(1, gate.allowance >> 1);
+        this.#countFailure(gate, nowMs);
         this.#pause(gate, nowMs, result.afterMs ?? 0);
         break;
       case 'unknown':
         break;
+      default:
+        assertNever(result);
     }
     this.#evict();
   }
 
-  #fail(gate: Gate, nowMs: number): void {
+  /** Those that are refused together come back one after the other, as many at a time as may enter. */
+  #refuse(gate: Gate, waitMs: number, reason: GateRefusal['reason']): GateRefusal {
+    const { busyRetryMs, spreadMaxMs } = this.#options;
+    const spreadMs = Math.min(spreadMaxMs, Math.floor(gate.waiting / gate.allowance) * busyRetryMs);
+    if (spreadMs < spreadMaxMs) gate.waiting += 1;
+    return { postponeMs: waitMs + spreadMs, reason };
+  }
+
+  /** True: there were enough of them in a row for a back-off. */
+  #countFailure(gate: Gate, nowMs: number): boolean {
     const { failuresUntilBackOff, backOffFirstMs, backOffMaxMs } = this.#options;
     // Those that were under way when the first ones failed tell nothing new.
-    if (nowMs < gate.backOffUntilMs) return;
-    gate.failures = Math.min(gate.failures + 1, failuresUntilBackOff + 30);
+    if (nowMs < gate.backOffUntilMs) return true;
+    gate.failures = Math.min(gate.failures + 1, failuresUntilBackOff + MAX_DOUBLINGS);
     const beyond = gate.failures - failuresUntilBackOff;
-    if (beyond >= 0) gate.backOffUntilMs = nowMs + Math.min(backOffMaxMs, backOffFirstMs * 2 ** beyond);
+    if (beyond < 0) return false;
+    gate.backOffUntilMs = nowMs + Math.min(backOffMaxMs, backOffFirstMs * 2 ** beyond);
+    return true;
   }
 
   #pause(gate: Gate, nowMs: number, afterMs: number): void {
@@ -134,7 +166,14 @@ export class OriginGates {
 
   #touch(origin: string): Gate {
     const known = this.#gates.get(origin);
-    const gate = known ?? { inFlight: 0, pausedUntilMs: 0, failures: 0, backOffUntilMs: 0 };
+    const gate = known ?? {
+      inFlight: 0,
+      allowance: this.#options.firstInFlight,
+      pausedUntilMs: 0,
+      failures: 0,
+      backOffUntilMs: 0,
+      waiting: 0,
+    };
     if (known !== undefined) this.#gates.delete(origin);
     this.#gates.set(origin, gate);
     if (known === undefined) this.#evict();
