@@ -20,7 +20,7 @@ interface Parts extends OutboxBoundOptions {
 
 const SLICE_ROWS = 2000;
 const SLICES_PER_TRANSACTION = 10;
-/** Counting a million rows takes a while: not more often, whatever the estimate says. */
+/** Counting a million rows takes a while: not more often while it does not help. */
 const PAUSE_MS = 1000;
 /** Room is made for some more than the next one, so that not every second has its count. */
 const SLACK = 0.01;
@@ -76,7 +76,9 @@ export class OutboxBound {
   #enforceOnce(): Promise<void> {
     this.#enforcing ??= this.#enforce().finally(() => {
       this.#enforcing = null;
-      this.#nextAtMs = this.#parts.clock.nowMs() + PAUSE_MS;
+      // Still too many (claimed ones, or another instance is at it): then not with every row that is added.
+      const pauseMs = this.#estimate > this.#parts.maxRows ? PAUSE_MS : 0;
+      this.#nextAtMs = this.#parts.clock.nowMs() + pauseMs;
     });
     return this.#enforcing;
   }

@@ -10,7 +10,7 @@ import {
 import { openDatabase, type Database } from '../../src/store/database.js';
 import { StoreUnavailable } from '../../src/store/errors.js';
 import { migrate } from '../../src/store/migrate.js';
-import { silentLog } from '../../src/telemetry/log.js';
+import { createLog, silentLog } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { startChild } from '../simulators/child-process.js';
 import { databaseOptions, describeWithDatabases, describeWithPostgres } from '../simulators/databases.js';
@@ -134,6 +134,108 @@ describeWithDatabases('the outbox', (fixture) => {
     await outbox.flush(5000);
     expect(lost).toEqual(['zero', 'NaN']);
     expect(await outbox.claim(apns, 10)).toHaveLength(2);
+  });
+
+  test("a claimed entry is nobody else's before it is settled, and waits again after a crash", async () => {
+    const database = await fixture.open();
+    const one = await outboxOn(database);
+    const other = await outboxOn(database, { instanceId: 'other' });
+    const stored: string[] = [];
+    const put = (seed: string, claimed: boolean): boolean =>
+      one.put({
+        push: examplePush(seed),
+        dueAtMs: 1,
+        claimed,
+        onStored: (id) => stored.push(id),
+        onLost: () => stored.push('lost'),
+      });
+    expect([put('settled', true), put('again', true), put('crash', true), put('waits', false)]).toEqual(
+      Array(4).fill(true),
+    );
+    expect(stored).toEqual([]);
+    expect(await one.nextDueAtMs(apns)).not.toBeNull();
+    await one.flush(5000);
+    expect(new Set(stored).size).toBe(4);
+    const [settled = '', again = '', crash = '', waits = ''] = stored;
+    const [only, ...others] = await other.claim(apns, 10);
+    expect([only?.outboxId, others]).toEqual([waits, []]);
+    expect(await one.claim(apns, 10)).toEqual([]);
+    one.settle(settled);
+    one.put({
+      push: { ...examplePush('again'), attempts: 1, outboxId: again },
+      dueAtMs: 2,
+      onStored: (id) => stored.push(id),
+    });
+    await one.flush(5000);
+    expect(stored.slice(4)).toEqual([again]);
+    expect((await one.claim(apns, 10)).map(({ outboxId, attempts }) => [outboxId, attempts])).toEqual([
+      [again, 1],
+    ]);
+    one.close();
+    const later = await outboxOn(database);
+    expect((await later.claim(apns, 10)).map(idOf).sort()).toEqual([again, crash].sort());
+  });
+
+  test('a claimed entry that the table cannot hold is lost, not stored, and not held', async () => {
+    const outbox = await outboxOn(await fixture.open());
+    const told: string[] = [];
+    const entry = { claimed: true, onStored: () => told.push('stored'), onLost: () => told.push('lost') };
+    outbox.put({ ...entry, push: examplePush('bad'), dueAtMs: Number.NaN });
+    outbox.put({ ...entry, push: examplePush('late', { expiresAtMs: Date.now() - 1 }), dueAtMs: 1 });
+    outbox.put({ ...entry, push: examplePush('good'), dueAtMs: 1 });
+    await outbox.flush(5000);
+    expect(told.sort()).toEqual(['lost', 'lost', 'stored']);
+  });
+
+  test('when too many wait the oldest go, and they are counted for each service', async () => {
+    const database = await fixture.open();
+    const metrics = new Metrics();
+    const lines: string[] = [];
+    const log = createLog({ level: 'error' }, { write: (line) => lines.push(line) });
+    const outbox = await outboxOn(database, { maxRows: 300, metrics, log });
+    const put = (seed: string, service: string, claimed = false): boolean =>
+      outbox.put({ push: examplePush(seed, { service: serviceNamed(service) }), dueAtMs: 1, claimed });
+    for (let index = 0; index < 20; index += 1) put(`in flight ${index}`, 'apns', true);
+    for (let index = 0; index < 100; index += 1) put(`old ${index}`, 'firebase');
+    for (let index = 0; index < 180; index += 1) put(`new ${index}`, 'apns');
+    await outbox.flush(5000);
+    await outbox.sweep();
+    expect(outbox.isFull).toBe(false);
+    for (let index = 0; index < 120; index += 1) put(`newest ${index}`, 'apns');
+    await outbox.flush(5000);
+    // Without waiting for the sweep.
+    await eventually(() => outbox.isFull && metrics.outboxEvicted.of('apns').value > 0);
+    expect(metrics.outboxEvicted.of('firebase').value).toBe(100);
+    expect(metrics.outboxEvicted.of('apns').value).toBe(23);
+    const claimed = await outbox.claim(apns, 1000);
+    expect(claimed.map(({ dedupeKey }) => dedupeKey)).toEqual([
+      ...Array.from({ length: 157 }, (_, index) => examplePush(`new ${index + 23}`).dedupeKey),
+      ...Array.from({ length: 120 }, (_, index) => examplePush(`newest ${index}`).dedupeKey),
+    ]);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('the outbox is full');
+    await outbox.sweep();
+    expect(outbox.isFull).toBe(true);
+    await outbox.sweep();
+    expect(outbox.isFull).toBe(false);
+  });
+
+  test('two instances that make room at once evict no more than one would', async () => {
+    const database = await fixture.open();
+    const metrics = new Metrics();
+    const all = await Promise.all(
+      ['one', 'two', 'three'].map((instanceId) => outboxOn(database, { instanceId, maxRows: 1000, metrics })),
+    );
+    for (const [number, outbox] of all.entries()) {
+      for (let index = 0; index < 600; index += 1) {
+        outbox.put({ push: examplePush(`${number} ${index}`), dueAtMs: 1 });
+      }
+    }
+    await Promise.all(all.map((outbox) => outbox.flush(5000)));
+    await Promise.all(all.map((outbox) => outbox.sweep()));
+    await Promise.all(all.map((outbox) => outbox.sweep()));
+    expect(metrics.outboxEvicted.of('apns').value).toBe(810);
+    expect((await all[0]?.stats())?.get(apns)?.waiting).toBe(990);
   });
 
   test('drops and counts what has expired, never offers it, and says so of what expired unwritten', async () => {

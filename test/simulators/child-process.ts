@@ -6,6 +6,8 @@ export interface Child {
   line(): Promise<string>;
   /** At once, as nothing else does it; resolves when it is gone. */
   kill9(): Promise<void>;
+  /** When it is gone: what it wrote in whole lines and nobody has read. */
+  rest(): Promise<readonly string[]>;
 }
 
 /** Runs a TypeScript file of this directory as a process of its own. */
@@ -15,6 +17,7 @@ export function startChild(file: string, args: readonly string[]): Child {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   let text = '';
   let look: () => void = () => {};
   child.stdout?.on('data', (chunk: Buffer) => {
@@ -36,6 +39,10 @@ export function startChild(file: string, args: readonly string[]): Child {
     kill9: async () => {
       child.kill('SIGKILL');
       await ended;
+    },
+    rest: async () => {
+      await closed;
+      return text.split('\n').slice(0, -1);
     },
   };
 }

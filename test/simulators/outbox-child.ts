@@ -1,4 +1,7 @@
-/** A process that puts three pushes, commits them, claims two, says so on stdout, and waits to be killed. */
+/**
+ * A process that uses the outbox, says on stdout what is committed, and waits to be killed.
+ * `claim`: puts three pushes and claims two. `journal`: puts claimed pushes, named `PREFIX-NUMBER`, without end.
+ */
 import { systemClock } from '../../src/domain/clock.js';
 import { defaultOutboxOptions, PostgresOutbox } from '../../src/outbox/postgres-outbox.js';
 import { openDatabase } from '../../src/store/database.js';
@@ -8,7 +11,7 @@ import { Metrics } from '../../src/telemetry/metrics.js';
 import { databaseOptionsFor } from './database-options.js';
 import { examplePush, serviceNamed } from './store-examples.js';
 
-const [url, dataDir = '', instanceId = ''] = process.argv.slice(2);
+const [url, dataDir = '', instanceId = '', mode = 'claim', prefix = ''] = process.argv.slice(2);
 const database = await openDatabase(
   databaseOptionsFor(url === undefined || url === '' ? null : url, dataDir),
 );
@@ -22,8 +25,34 @@ const outbox = new PostgresOutbox({
   instanceId,
 });
 await outbox.start();
-for (const seed of ['1', '2', '3']) outbox.put({ push: examplePush(seed), dueAtMs: Number(seed) });
-await outbox.flush(5000);
-const claimed = await outbox.claim(serviceNamed('apns'), 2);
-console.log(`claimed ${claimed.length}`);
-setInterval(() => {}, 1000);
+if (mode === 'journal') journal();
+else await claimTwoOfThree();
+
+async function claimTwoOfThree(): Promise<void> {
+  for (const seed of ['1', '2', '3']) outbox.put({ push: examplePush(seed), dueAtMs: Number(seed) });
+  await outbox.flush(5000);
+  const claimed = await outbox.claim(serviceNamed('apns'), 2);
+  console.log(`claimed ${claimed.length}`);
+  setInterval(() => {}, 1000);
+}
+
+/** Ten at a time; every third is settled as soon as it is stored, as a push that was delivered. */
+function journal(): void {
+  let next = 0;
+  console.log('ready');
+  setInterval(() => {
+    for (let count = 0; count < 10; count += 1) {
+      const seed = `${prefix}-${next++}`;
+      const isDelivered = next % 3 === 0;
+      outbox.put({
+        push: examplePush(seed),
+        dueAtMs: systemClock.nowMs(),
+        claimed: true,
+        onStored: (outboxId) => {
+          console.log(`${isDelivered ? 'settled' : 'stored'} ${seed}`);
+          if (isDelivered) outbox.settle(outboxId);
+        },
+      });
+    }
+  }, 2);
+}
