@@ -91,6 +91,10 @@ export function subscriptionWriterOptions({ database }: Config): BatchWriterOpti
 export function notifierActorOptions({ delivery, outbox }: Config): NotifierActorOptions {
   return {
     credits: delivery.credits,
+    durability: delivery.durability,
+    windowMin: delivery.windowMin,
+    spillAfterMs: delivery.spillAfterMs,
+    paceMaxDevices: delivery.paceMaxDevices,
     outboxBatch: outbox.batchRows,
     outboxPollMs: outbox.pollIntervalMs,
     breakerFailures: delivery.breakerFailures,
@@ -128,13 +132,20 @@ function notifierEntry(config: NotifierConfig, delivery: Config['delivery']): No
     }
     case 'firebase':
       return { ...entry, maxResends, retryAfterMaxMs };
-    case 'dummy':
-      return { type: 'dummy' };
-    case 'huawei':
-    case 'wns':
+    case 'huawei': {
+      const appSecret = entry.appSecret?.reveal() ?? null;
+      return { ...entry, appSecret, retryAfterMaxMs };
+    }
+    case 'wns': {
+      const clientSecret = entry.clientSecret?.reveal() ?? null;
+      return { ...entry, clientSecret, retryAfterMaxMs };
+    }
     case 'webpush':
+      return { ...entry, retryAfterMaxMs };
     case 'unifiedpush':
       return null;
+    case 'dummy':
+      return { type: 'dummy' };
     default:
       return assertNever(entry);
   }
@@ -181,6 +192,7 @@ export function deliveryOptions(config: Config): DeliveryOptions {
   const { retryBaseMs, retryMaxMs, maxAttempts } = config.delivery;
   return {
     actor: notifierActorOptions(config),
+    paceSecondsOf: (service) => config.notifiers[service]?.paceSeconds ?? 0,
     retries: { baseMs: retryBaseMs, maxMs: retryMaxMs, maxAttempts },
   };
 }

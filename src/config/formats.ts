@@ -45,8 +45,9 @@ function parseHttpsUrl(text: string): URL | null {
 function isNetwork(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/');
   const family = isIP(address);
-  if (family === 0 || rest.length > 0) return false;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+  // A zone (fe80::1%eth0) names an interface, not a network.
+  if (family === 0 || address.includes('%') || rest.length > 0) return false;
+  return bits === undefined || (/^(0|[1-9]\d{0,2})$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
 const isProxyList = (text: string): boolean => text.split(',').every((part) => isNetwork(part.trim()));

@@ -31,7 +31,7 @@ const maxInFlight = (doc: string): Option<number | null> =>
     max: 10_000,
   });
 
-const overHosts = maxInFlight('Requests at once over all hosts, one host never more than connections');
+const overHosts = maxInFlight('Requests at once over all hosts, those that wait for a connection included');
 
 /** What every type has: the notifier actor does it, whoever the provider is. */
 export const common = {
@@ -111,7 +111,7 @@ export const guardedEndpoints = (vapidKeys: string) => ({
     default: null,
   }),
   allowHttp: flag({
-    doc: 'Take endpoints that begin with http:// too. Only for push servers in your own network.',
+    doc: 'Take endpoints that begin with http:// too, for push servers in your own network; their port (80) must be among ports.',
     default: false,
   }),
   allowNetworks: networks({

@@ -33,7 +33,7 @@ export const deliverySection: OptionsOf<Config['delivery']> = {
     max: 10_000,
   }),
   spillAfterMs: wholeNumber({
-    doc: 'A push that has waited in memory for this long, because the window is full, goes to the outbox.',
+    doc: 'When the provider holds a notifier back (a pause, or the breaker) for longer than this, what waits in memory goes to the outbox.',
     unit: 'ms',
     default: 1000,
     min: 10,

@@ -8,10 +8,16 @@ import { ProviderTokens } from './apns/provider-tokens.js';
 import { createDummyNotifier, type DummyEntry } from './dummy/dummy-notifier.js';
 import type { FirebaseEntry } from './firebase/firebase-entry.js';
 import { createFirebaseNotifier } from './firebase/firebase-notifier.js';
+import type { HuaweiEntry } from './huawei/huawei-entry.js';
+import { createHuaweiNotifier } from './huawei/huawei-notifier.js';
 import type { Notifier } from './port.js';
+import type { WebpushEntry } from './webpush/webpush-entry.js';
+import { createWebpushNotifier } from './webpush/webpush-notifier.js';
+import type { WnsEntry } from './wns/wns-entry.js';
+import { createWnsNotifier } from './wns/wns-notifier.js';
 
 /** One entry of `notifiers` in the configuration; the key is the service name that clients ask for. */
-export type NotifierEntry = ApnsEntry | FirebaseEntry | DummyEntry;
+export type NotifierEntry = ApnsEntry | FirebaseEntry | HuaweiEntry | WnsEntry | WebpushEntry | DummyEntry;
 
 export interface NotifierDependencies {
   readonly clock: Clock;
@@ -34,6 +40,9 @@ const factories: {
 } = {
   apns: createApnsNotifier,
   firebase: createFirebaseNotifier,
+  huawei: createHuaweiNotifier,
+  wns: createWnsNotifier,
+  webpush: createWebpushNotifier,
   dummy: createDummyNotifier,
 };
 

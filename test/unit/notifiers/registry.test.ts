@@ -8,7 +8,7 @@ const create = (entries: Readonly<Record<string, NotifierEntry>>): ReturnType<ty
 
 describe('the registry', () => {
   it('knows the types', () => {
-    expect([...notifierTypes].sort()).toEqual(['apns', 'dummy', 'firebase']);
+    expect([...notifierTypes].sort()).toEqual(['apns', 'dummy', 'firebase', 'huawei', 'webpush', 'wns']);
   });
 
   it('starts what it can and says why it skips the rest', () => {
@@ -16,12 +16,18 @@ describe('the registry', () => {
       dummy: { type: 'dummy' },
       apns: { type: 'apns', topic: 'com.example.app', sandbox: false },
       firebase: { type: 'firebase' },
+      huawei: { type: 'huawei' },
+      wns: { type: 'wns' },
+      webpush: { type: 'webpush' },
       [`long${'x'.repeat(32)}`]: { type: 'dummy' },
     });
     expect([...notifiers.keys()]).toEqual(['dummy']);
     expect(skipped).toEqual([
       { service: 'apns', reason: 'keyFile is missing' },
       { service: 'firebase', reason: 'serviceAccountFile is missing' },
+      { service: 'huawei', reason: expect.stringContaining('missing') as string },
+      { service: 'wns', reason: expect.stringContaining('missing') as string },
+      { service: 'webpush', reason: 'vapidKeyFiles is missing' },
       { service: `long${'x'.repeat(32)}`, reason: 'the name must have 1 to 32 bytes' },
     ]);
   });
