@@ -29,7 +29,7 @@ export interface Verdict {
 
 type Rule = (answer: PushServiceAnswer, reason: string, deliveries: Deliveries) => Verdict;
 
-/** A push service that does not take our signature is asked again after so long. */
+/** A push service that does not take our signatures is asked again after so long. */
 export const SIGNATURE_REFUSED_PAUSE_MS = 60_000;
 
 const WELL: GateResult = { kind: 'ok' };
@@ -54,21 +54,27 @@ const repeat = (reason: string, afterMs: number | null): Outcome => ({
 /** Of this subscription alone. */
 const busyDevice: Rule = ({ retryAfterMs }, reason) => ({
   outcome: repeat(reason, retryAfterMs),
-  origin: WELL,
+  origin: { kind: 'refused', afterMs: retryAfterMs },
 });
 /** Of everything that we send there. */
 const throttled: Rule = ({ retryAfterMs }, reason) => ({
   outcome: repeat(reason, retryAfterMs),
   origin: { kind: 'throttled', afterMs: retryAfterMs },
 });
+/**
+ * Where it is not said of whom. With the big four one subscription that is sent too much must not hold up all browsers
+ * of that make, so there several in a row have to say it.
+ */
+const tooMany: Rule = (answer, reason, deliveries) =>
+  (answer.from === 'other' ? throttled : busyDevice)(answer, reason, deliveries);
 const trouble: Rule = ({ retryAfterMs }, reason) => ({
   outcome: repeat(reason, retryAfterMs),
   origin: { kind: 'failed', afterMs: retryAfterMs },
 });
 /**
  * Our signature or who we are was refused. As long as the same service takes other pushes it is about this
- * subscription. Otherwise the service is left alone for a while; and when one of the big four says so and nothing is
- * delivered anywhere, it is our key, our subject or our clock. Others cannot make us believe that: anybody can
+ * subscription. Otherwise it is tried again after a while; and when one of the big four says so and nothing is delivered
+ * anywhere, it is our key, our subject or our clock. Others cannot make us believe that: anybody can
  * subscribe with a push service of his own that refuses everything.
  */
 const signatureRefused: Rule = ({ from }, reason, deliveries) => {
@@ -76,7 +82,7 @@ const signatureRefused: Rule = ({ from }, reason, deliveries) => {
   const isOurs = from !== 'other' && !deliveries.anybodyDelivers();
   return {
     outcome: isOurs ? { kind: 'misconfigured', reason } : repeat(reason, SIGNATURE_REFUSED_PAUSE_MS),
-    origin: { kind: 'throttled', afterMs: SIGNATURE_REFUSED_PAUSE_MS },
+    origin: { kind: 'refused', afterMs: SIGNATURE_REFUSED_PAUSE_MS },
   };
 };
 
@@ -151,7 +157,7 @@ const byStatus: Readonly<Record<number, Rule>> = {
   413: dropped,
   415: dropped, // does not know aes128gcm
   425: trouble,
-  429: throttled,
+  429: tooMany,
 };
 
 export const documentedAnswers: readonly string[] = Object.keys(documented);
