@@ -1,3 +1,5 @@
+import type { AccessLevel } from './port.js';
+
 /** Settings of the OxenMQ client. Values that liboxenmq has too are liboxenmq's (spec oxenmq, 1.3). */
 export interface OxenmqOptions {
   /**
@@ -81,3 +83,50 @@ export const defaultOxenmqOptions: OxenmqOptions = {
 
 /** What a remote may send us without being asked, as far as this program is concerned. */
 export const DEFAULT_COMMANDS: readonly string[] = ['notify.message', 'notify.block'];
+
+/** Settings of our listeners. Values that liboxenmq has too are liboxenmq's (spec oxenmq, 1.3 and 5.1). */
+export interface OxenmqListenerOptions {
+  readonly handshakeIntervalMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatTimeoutMs: number;
+  /** The largest frame that each level may send; a larger one ends the connection. Bytes. */
+  readonly maxMessageBytes: Readonly<Record<AccessLevel, number>>;
+  /** Messages of one peer that wait to be read; beyond it ZeroMQ stops reading him. */
+  readonly receiveHighWaterMark: Readonly<Record<AccessLevel, number>>;
+  /** Messages for one peer that wait to be sent; beyond it a send is `full`. */
+  readonly sendHighWaterMark: number;
+  /** From a request to its reply. Milliseconds. */
+  readonly requestTimeoutMs: number;
+  /** Requests of ours that one peer has not answered yet. */
+  readonly maxOpenRequests: number;
+  /** Requests of peers under way: per listener, per peer, and the bytes of those. What is above is dropped. */
+  readonly maxRunning: number;
+  readonly maxRunningPerPeer: number;
+  readonly maxRunningBytes: number;
+  /** UNKNOWNCOMMAND, FORBIDDEN and NO_REPLY_TAG that a listener sends, per second. */
+  readonly maxErrorReplies: number;
+  /** Messages that one listener handles before everything else has its turn. */
+  readonly messagesPerTurn: number;
+  /** Rights of a unix socket's file. */
+  readonly socketMode: number;
+  /** How long a closed listener may still send what is in its queues. Milliseconds. */
+  readonly lingerMs: number;
+}
+
+export const defaultOxenmqListenerOptions: OxenmqListenerOptions = {
+  handshakeIntervalMs: 10_000,
+  heartbeatIntervalMs: 15_000,
+  heartbeatTimeoutMs: 30_000,
+  maxMessageBytes: { none: 1_048_576, admin: 10_485_760 },
+  receiveHighWaterMark: { none: 100, admin: 1_000 },
+  sendHighWaterMark: 1_000,
+  requestTimeoutMs: 15_000,
+  maxOpenRequests: 1_000,
+  maxRunning: 1_000,
+  maxRunningPerPeer: 500,
+  maxRunningBytes: 67_108_864,
+  maxErrorReplies: 200,
+  messagesPerTurn: 16,
+  socketMode: 0o660,
+  lingerMs: 500,
+};

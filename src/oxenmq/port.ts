@@ -78,3 +78,67 @@ export interface OxenmqClient {
   /** Closes every connection; idempotent. */
   close(): Promise<void>;
 }
+
+/** What a listener lets its peers do: `none` = what is open to everybody, `admin` = everything (spec oxenmq, 5). */
+export type AccessLevel = 'none' | 'admin';
+
+/**
+ * `sent`: in the queue of a connection that is up, which is all that ZeroMQ knows; `unreachable`: no such peer is
+ * connected; `full`: its queue is, because it does not read as fast as we send.
+ */
+export type SendResult = 'sent' | 'unreachable' | 'full';
+
+/**
+ * Somebody at one of our listeners, known by the routing id that he announced: the same one after a reconnect when
+ * the id is static, nobody any more when it is ephemeral (spec oxenmq, 1.2). May be kept.
+ */
+export interface OxenmqPeer {
+  /** Equal for equal listeners and routing ids. Raw bytes of the peer's choice: not for logs. */
+  readonly key: string;
+  /** That of the listener. */
+  readonly level: AccessLevel;
+  /** One request, one answer, never a rejection. Only what this peer itself replies counts. */
+  request(
+    command: string,
+    parts: readonly Buffer[],
+    timeoutMs?: number,
+  ): Promise<Result<Buffer[], RequestError>>;
+  /** A one-way command; settles at once. */
+  send(command: string, parts: readonly Buffer[]): Promise<SendResult>;
+}
+
+/** What a listener does with one name. The parts are views of the frame: copy what is kept. */
+export type ServedCommand =
+  | {
+      readonly kind: 'command';
+      readonly access: AccessLevel;
+      readonly run: (peer: OxenmqPeer, parts: readonly Buffer[]) => void;
+    }
+  | {
+      readonly kind: 'request';
+      readonly access: AccessLevel;
+      /** The parts of the reply. Must not reject; if it does all the same, the peer gets no reply. */
+      readonly run: (peer: OxenmqPeer, parts: readonly Buffer[]) => Promise<readonly (Buffer | string)[]>;
+    };
+
+/** One listening socket. All its peers have one level: ZeroMQ does not tell which key a message came from (5.1). */
+export interface OxenmqDoor {
+  /** Unique; for logs, and the ZAP domain. */
+  readonly name: string;
+  /** As in the configuration: `tcp://HOST:PORT` (port 0 = any) or `ipc://PATH`. */
+  readonly address: string;
+  readonly level: AccessLevel;
+  /** Null = plain. */
+  readonly curve: {
+    readonly keyPair: KeyPair;
+    /** Public keys of those who may connect, 32 bytes each; null = everybody. */
+    readonly admits: readonly Buffer[] | null;
+  } | null;
+}
+
+export interface OxenmqServer {
+  /** The bound address, with the port that was found where 0 was asked for; or a sentence for the operator. */
+  listen(door: OxenmqDoor): Promise<Result<string, string>>;
+  /** Closes every listener; open requests end as `unavailable`. Idempotent. */
+  close(): Promise<void>;
+}

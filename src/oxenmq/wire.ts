@@ -5,6 +5,8 @@ export const HELLO = 'HELLO';
 export const BYE = 'BYE';
 export const REPLY = 'REPLY';
 export const UNKNOWN_COMMAND = 'UNKNOWNCOMMAND';
+export const FORBIDDEN = 'FORBIDDEN';
+export const NO_REPLY_TAG = 'NO_REPLY_TAG';
 
 /** Category (50 bytes), dot, command (200 bytes). */
 export const MAX_COMMAND_BYTES = 251;
@@ -14,10 +16,10 @@ const MAX_WORD_BYTES = 18;
 
 const errorWords: ReadonlySet<string> = new Set([
   UNKNOWN_COMMAND,
-  'FORBIDDEN',
+  FORBIDDEN,
   'NOT_A_SERVICE_NODE',
   'FORBIDDEN_SN',
-  'NO_REPLY_TAG',
+  NO_REPLY_TAG,
 ]);
 
 /** What a message that is no served command is about. */

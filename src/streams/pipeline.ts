@@ -1,11 +1,12 @@
 import { Subject } from 'rxjs';
+import { encodeNotifierPush } from '../codec/notifier-push.js';
 import { MAX_PAYLOAD_TEXT_BYTES, writeSessionPayload } from '../codec/session-payload.js';
 import { pushKey } from '../crypto/push-key.js';
 import { seal, type NonceSource } from '../crypto/seal.js';
 import type { Clock } from '../domain/clock.js';
-import type { AccountId } from '../domain/ids.js';
+import type { AccountId, ServiceName } from '../domain/ids.js';
 import type { SwarmNotice } from '../domain/notice.js';
-import type { Push } from '../domain/push.js';
+import type { Push, PushContent } from '../domain/push.js';
 import type { AccountSlot } from '../subscription-index/port.js';
 import type { MatchedDevice } from '../subscription-index/subscription-index.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -19,7 +20,7 @@ import { stage } from './stage.js';
  *   decode   bytes → notice                              malformed ones end here, counted
  *   dedupe   copies of what was handed over end here
  *   match    the devices that asked, from the index      notices of strangers and of nobody's accounts end here
- *   seal     one push for each device
+ *   seal     one push for each device; unsealed where an external notifier seals by itself
  *   route    offered to the notifier; no credit → outbox; then, and only then, marked as handed over
  *
  * Nothing waits in here: a frame is through, or gone, before the next one is read.
@@ -66,6 +67,11 @@ export interface PipelineDeps<Link> {
   readonly offer: (push: Push) => boolean;
   /** True when the outbox has taken responsibility; `onLost` if it cannot keep it after all. */
   readonly spill: (push: Push, onLost: () => void) => boolean;
+  /**
+   * What the service's notifier sends (`capabilities.content`). Asked for every push, so it must be a mere look-up;
+   * without it everything is sealed.
+   */
+  readonly contentOf?: (service: ServiceName) => PushContent['kind'];
   readonly nextNonce: NonceSource;
   /** Makes push keys unpredictable for others; 32 bytes, the same after a restart. */
   readonly pushSecret: Buffer;
@@ -83,6 +89,7 @@ export interface Pipeline<Link> {
 
 export function createPipeline<Link>(deps: PipelineDeps<Link>): Pipeline<Link> {
   const { metrics, messages, devices, index, onFault } = deps;
+  const contentOf = deps.contentOf ?? (() => 'sealed' as const);
   const withData = Buffer.alloc(MAX_PAYLOAD_TEXT_BYTES);
   const withoutData = Buffer.alloc(MAX_PAYLOAD_TEXT_BYTES);
   const deviceMark = Buffer.alloc(0);
@@ -136,22 +143,29 @@ export function createPipeline<Link>(deps: PipelineDeps<Link>): Pipeline<Link> {
     let withDataBytes = 0;
     let withoutDataBytes = 0;
     const pushes: Push[] = [];
-    for (const { service, device, encryptionKey, wantData } of matched) {
+    for (const target of matched) {
+      const { service, device, encryptionKey, wantData } = target;
       const dedupeKey = pushKey(service, device.serviceId, notice.hash, deps.pushSecret);
       if (devices.size > 0 && devices.has(devices.fingerprint(dedupeKey, deviceMark))) continue;
-      let text: Buffer;
-      if (wantData) {
-        withDataBytes ||= writeSessionPayload(notice, true, withData);
-        text = withData.subarray(0, withDataBytes);
+      let content: PushContent;
+      if (contentOf(service) === 'unsealed') {
+        content = { kind: 'unsealed', payload: encodeNotifierPush(notice, target) };
       } else {
-        withoutDataBytes ||= writeSessionPayload(notice, false, withoutData);
-        text = withoutData.subarray(0, withoutDataBytes);
+        let text: Buffer;
+        if (wantData) {
+          withDataBytes ||= writeSessionPayload(notice, true, withData);
+          text = withData.subarray(0, withDataBytes);
+        } else {
+          withoutDataBytes ||= writeSessionPayload(notice, false, withoutData);
+          text = withoutData.subarray(0, withoutDataBytes);
+        }
+        content = { kind: 'sealed', payload: seal(text, encryptionKey, deps.nextNonce) };
       }
       pushes.push({
         service,
         account,
         device,
-        content: { kind: 'sealed', payload: seal(text, encryptionKey, deps.nextNonce) },
+        content,
         priority: 'high',
         expiresAtMs: notice.expiryMs,
         dedupeKey,

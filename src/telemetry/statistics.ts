@@ -8,7 +8,22 @@ export interface CounterStore {
   add(service: string, name: string, delta: number): void;
   /** All-time values including what is not yet flushed. */
   valueOf(service: string, name: string): number;
+  /** What was ever counted for a service. */
+  namesOf(service: string): Iterable<string>;
 }
+
+/** One entry of an external notifier's report (spec session-push-v2, 8.4). */
+export interface ReportedStatistic {
+  readonly kind: 'set' | 'add';
+  readonly name: string;
+  /** A text only with `set`. */
+  readonly value: number | string;
+}
+
+/** Names that one external notifier may report in all; each is a row in the database. */
+const REPORTED_NAMES_MAX = 100;
+/** The original's limit: it asks for a report every 5 s. */
+const ALIVE_MS = 60_000;
 
 export interface NetworkFigures {
   readonly blockHash: string;
@@ -29,6 +44,12 @@ export interface StatisticsDeps {
   readonly clock: Clock;
 }
 
+/** What an external notifier told us, besides the numbers, which are counters like all others. */
+interface ExternalReports {
+  readonly texts: Map<string, string>;
+  lastAtMs: number | null;
+}
+
 /**
  * What the original's `admin.get_stats` tells, under the same keys, so that an operator's graphs go on; the rates are
  * right where the original's are not. Source: spec session-push-v2, section 13.
@@ -36,12 +57,47 @@ export interface StatisticsDeps {
 export class Statistics {
   readonly #startedAtMs: number;
   readonly #rates = new Map<ServiceName, DeliveryRates>();
+  readonly #external = new Map<ServiceName, ExternalReports>();
   #pushesCounted = 0;
   #framesCounted = 0;
 
   constructor(private readonly deps: StatisticsDeps) {
     this.#startedAtMs = deps.clock.nowMs();
     for (const service of deps.services) this.#rates.set(service, new DeliveryRates(deps.clock));
+  }
+
+  /** A notifier in another process, which counts its deliveries itself and reports them. Idempotent. */
+  addExternal(service: ServiceName): void {
+    if (this.#external.has(service)) return;
+    const lastAtMs = this.deps.counters.valueOf('', lastReportOf(service)) * 1000;
+    this.#external.set(service, { texts: new Map(), lastAtMs: lastAtMs > 0 ? lastAtMs : null });
+  }
+
+  /** Takes a report as a whole, or not at all: false when something about it is wrong. Spec session-push-v2, 8.4. */
+  report(service: ServiceName, statistics: readonly ReportedStatistic[]): boolean {
+    const reports = this.#external.get(service);
+    if (reports === undefined) return false;
+    const { counters, clock } = this.deps;
+    const names = new Set([...counters.namesOf(service), ...reports.texts.keys()]);
+    for (const { kind, name, value } of statistics) {
+      names.add(name);
+      const sum = typeof value === 'number' && kind === 'add' ? counters.valueOf(service, name) + value : 0;
+      if (!Number.isSafeInteger(sum)) return false;
+    }
+    if (names.size > REPORTED_NAMES_MAX) return false;
+
+    for (const { kind, name, value } of statistics) {
+      if (typeof value === 'string') {
+        reports.texts.set(name, value);
+      } else {
+        reports.texts.delete(name);
+        counters.add(service, name, kind === 'add' ? value : value - counters.valueOf(service, name));
+      }
+    }
+    reports.lastAtMs = clock.nowMs();
+    const last = lastReportOf(service);
+    counters.add('', last, Math.floor(reports.lastAtMs / 1000) - counters.valueOf('', last));
+    return true;
   }
 
   subscribed(service: ServiceName, result: 'added' | 'updated' | 'stale'): void {
@@ -51,12 +107,14 @@ export class Statistics {
   }
 
   delivered(service: ServiceName, attempts: number): void {
+    if (this.#external.has(service)) return;
     this.deps.counters.add(service, 'notifies', 1);
     if (attempts > 0) this.deps.counters.add(service, 'notify_retries', 1);
     this.#rates.get(service)?.add();
   }
 
   failed(service: ServiceName): void {
+    if (this.#external.has(service)) return;
     this.deps.counters.add(service, 'failures', 1);
   }
 
@@ -81,9 +139,13 @@ export class Statistics {
     const reports: Record<string, unknown> = {};
     for (const service of services) {
       perService[service] = this.#ofService(service);
-      // Notifiers live in this process: they are as alive as we are.
-      reports[`last.${service}`] = Math.floor(now / 1000);
+      // These notifiers live in this process: they are as alive as we are.
+      reports[lastReportOf(service)] = Math.floor(now / 1000);
       reports[`alive.${service}`] = true;
+    }
+    for (const [service, { lastAtMs }] of this.#external) {
+      if (lastAtMs !== null) reports[lastReportOf(service)] = Math.floor(lastAtMs / 1000);
+      reports[`alive.${service}`] = lastAtMs !== null && now - lastAtMs <= ALIVE_MS;
     }
     return {
       block_hash: figures.blockHash,
@@ -100,8 +162,23 @@ export class Statistics {
       notifications: counters.valueOf('', 'notifications'),
       pushes: counters.valueOf('', 'pushes'),
       ...reports,
-      notifier: perService,
+      notifier: { ...perService, ...this.#ofExternals() },
     };
+  }
+
+  #ofExternals(): Record<string, Record<string, number | string>> {
+    const { counters } = this.deps;
+    const shown: [string, Record<string, number | string>][] = [];
+    for (const [service, { texts }] of this.#external) {
+      const values = new Map<string, number | string>();
+      for (const name of ['subscription', 'sub_renew', ...counters.namesOf(service)]) {
+        values.set(name, counters.valueOf(service, name));
+      }
+      for (const [name, text] of texts) values.set(name, text);
+      // Names of a peer's choice: `fromEntries` makes a property of every one, `__proto__` too.
+      shown.push([service, Object.fromEntries(values)]);
+    }
+    return Object.fromEntries(shown);
   }
 
   #ofService(service: ServiceName): Record<string, number> {
@@ -117,24 +194,39 @@ export class Statistics {
   }
 }
 
+const lastReportOf = (service: string): string => `last.${service}`;
+
 /** All-time counters: what the database held at the start plus what was added since; additions go on to `persist`. */
 export class AllTimeCounters implements CounterStore {
-  readonly #values = new Map<string, number>();
+  readonly #services = new Map<string, Map<string, number>>();
 
   constructor(
     loaded: Iterable<{ readonly service: string; readonly name: string; readonly value: number }>,
     private readonly persist: (service: string, name: string, delta: number) => void,
   ) {
-    for (const { service, name, value } of loaded) this.#values.set(`${service}\0${name}`, value);
+    for (const { service, name, value } of loaded) this.#of(service).set(name, value);
   }
 
   add(service: string, name: string, delta: number): void {
-    const key = `${service}\0${name}`;
-    this.#values.set(key, (this.#values.get(key) ?? 0) + delta);
+    const values = this.#of(service);
+    values.set(name, (values.get(name) ?? 0) + delta);
     this.persist(service, name, delta);
   }
 
   valueOf(service: string, name: string): number {
-    return this.#values.get(`${service}\0${name}`) ?? 0;
+    return this.#services.get(service)?.get(name) ?? 0;
+  }
+
+  namesOf(service: string): Iterable<string> {
+    return this.#services.get(service)?.keys() ?? [];
+  }
+
+  #of(service: string): Map<string, number> {
+    let values = this.#services.get(service);
+    if (values === undefined) {
+      values = new Map();
+      this.#services.set(service, values);
+    }
+    return values;
   }
 }

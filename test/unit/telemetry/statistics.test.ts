@@ -12,6 +12,10 @@ function memoryCounters() {
     add: (service: string, name: string, delta: number) =>
       void values.set(`${service} ${name}`, (values.get(`${service} ${name}`) ?? 0) + delta),
     valueOf: (service: string, name: string) => values.get(`${service} ${name}`) ?? 0,
+    namesOf: (service: string) =>
+      [...values.keys()]
+        .filter((key) => key.startsWith(`${service} `))
+        .map((key) => key.slice(service.length + 1)),
   };
 }
 
