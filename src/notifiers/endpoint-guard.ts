@@ -1,6 +1,6 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { fail, ok, type Result } from '../domain/result.js';
-import { nameResolver, type ResolveName } from './endpoint-names.js';
+import { isLocalName, nameResolver, type ResolveName } from './endpoint-names.js';
 import { isAllowedAddress, parseCidr, parseIp, type Cidr } from './ip-ranges.js';
 
 export interface EndpointGuardOptions {
@@ -21,8 +21,6 @@ export const FORBIDDEN_ADDRESS = 'ERR_FORBIDDEN_ADDRESS';
 const NOT_FOUND = 'ENOTFOUND';
 const NOT_HTTPS = 'not an https URL';
 
-/** Names that mean something only inside somebody's network (RFC 6761, 6762, 8375; ICANN's `internal`). */
-const localSuffixes = ['localhost', 'local', 'internal', 'home.arpa', 'lan', 'intranet', 'corp', 'home'];
 const hostName = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*$/;
 
 type LookupCallback = (
@@ -134,11 +132,6 @@ export function normaliseUrl(text: string, maxBytes: number): Result<URL, string
 /** The first entry of `allowNetworks` that is no network; null when all are. */
 export function invalidNetwork(networks: readonly string[]): string | null {
   return networks.find((text) => parseCidr(text) === null) ?? null;
-}
-
-function isLocalName(host: string): boolean {
-  if (!host.includes('.')) return true;
-  return localSuffixes.some((suffix) => host.endsWith(`.${suffix}`));
 }
 
 /** Blanks, control characters (the parser drops some of them silently) and backslashes (it takes them for slashes). */

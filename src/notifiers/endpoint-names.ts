@@ -3,6 +3,8 @@ import { lookup as systemLookup, Resolver } from 'node:dns/promises';
 /** All addresses of a host name, in any order; rejects (or gives none) when there are none. */
 export type ResolveName = (name: string) => Promise<readonly string[]>;
 
+/** Names that mean something only inside somebody's network (RFC 6761, 6762, 8375; ICANN's `internal`). */
+const localSuffixes = ['localhost', 'local', 'internal', 'home.arpa', 'lan', 'intranet', 'corp', 'home'];
 /** A server list (resolv.conf) that was read longer ago is read again. */
 const SERVERS_FRESH_MS = 60_000;
 const QUERY_TIMEOUT_MS = 2_000;
@@ -21,6 +23,7 @@ export function nameResolver(alsoSystem: boolean): ResolveName {
   let madeAtMs = performance.now();
   const bySystem = boundedSystemLookup();
   return async (name) => {
+    if (alsoSystem && isLocalName(name)) return bySystem(name);
     if (performance.now() - madeAtMs > SERVERS_FRESH_MS) {
       resolver = newResolver();
       madeAtMs = performance.now();
@@ -29,6 +32,12 @@ export function nameResolver(alsoSystem: boolean): ResolveName {
     const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
     return addresses.length === 0 && alsoSystem ? bySystem(name) : addresses;
   };
+}
+
+/** `host` in lower case. */
+export function isLocalName(host: string): boolean {
+  if (!host.includes('.')) return true;
+  return localSuffixes.some((suffix) => host.endsWith(`.${suffix}`));
 }
 
 const newResolver = (): Resolver => new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES });

@@ -1,0 +1,148 @@
+import type { Clock } from '../../domain/clock.js';
+import type { HttpClient, HttpFailure, HttpResult } from '../http-client.js';
+
+/** What is found out about an endpoint before the first push goes there. */
+export type Discovery =
+  | 'unifiedpush'
+  /** It answered, and not as a push server does. */
+  | 'not-unifiedpush'
+  /** None of its addresses may be connected to. */
+  | 'forbidden'
+  | 'unreachable'
+  /** More clients ask at once than we ask endpoints. */
+  | 'busy';
+
+export interface DiscoveryOptions {
+  /** Requests at once, to all servers together. */
+  readonly maxAtOnce: number;
+  /** Of each kind of finding so many are remembered. */
+  readonly maxRemembered: number;
+  readonly goodForMs: number;
+  readonly badForMs: number;
+}
+
+const defaults: DiscoveryOptions = {
+  maxAtOnce: 32,
+  maxRemembered: 4096,
+  goodForMs: 24 * 3_600_000,
+  badForMs: 2 * 60_000,
+};
+
+/**
+ * Asks endpoints whether they are UnifiedPush's ("Server" 1.2.0, "Discovery"). A server that once said yes is believed
+ * for all its endpoints; a no is about one endpoint only, or anybody could shut a server out by naming a page of it;
+ * silence is about the server.
+ */
+export class EndpointDiscovery {
+  readonly #options: DiscoveryOptions;
+  readonly #good: ExpiringMap;
+  readonly #silent: ExpiringMap;
+  readonly #bad: ExpiringMap;
+  readonly #underWay = new Map<string, Promise<Discovery>>();
+  #running = 0;
+
+  constructor(
+    /** With the guard. */
+    private readonly client: HttpClient,
+    private readonly clock: Clock,
+    options: Partial<DiscoveryOptions> = {},
+  ) {
+    this.#options = { ...defaults, ...options };
+    this.#good = new ExpiringMap(this.#options.maxRemembered);
+    this.#silent = new ExpiringMap(this.#options.maxRemembered);
+    this.#bad = new ExpiringMap(this.#options.maxRemembered);
+  }
+
+  /** A finding that is remembered; null = somebody must ask. */
+  known(url: URL): Discovery | null {
+    const nowMs = this.clock.nowMs();
+    if (this.#good.get(url.origin, nowMs) !== null) return 'unifiedpush';
+    return this.#silent.get(url.origin, nowMs) ?? this.#bad.get(url.href, nowMs);
+  }
+
+  /** Never rejects; settles within twice the client's time limit. */
+  async ask(url: URL): Promise<Discovery> {
+    // Many clients of one server come together: the first one asks for all.
+    const underWay = this.#underWay.get(url.origin);
+    if (underWay !== undefined) {
+      const found = await underWay;
+      if (found !== 'not-unifiedpush') return found;
+    }
+    return this.known(url) ?? this.#request(url);
+  }
+
+  #request(url: URL): Promise<Discovery> {
+    if (this.#running >= this.#options.maxAtOnce) return Promise.resolve('busy');
+    this.#running += 1;
+    const asked = this.client
+      .send({ url, method: 'GET', headers: { accept: 'application/json' }, body: null, signal: nobodyAborts })
+      .then((result) => {
+        this.#running -= 1;
+        if (this.#underWay.get(url.origin) === asked) this.#underWay.delete(url.origin);
+        const found = findingOf(result);
+        this.#remember(url, found, result);
+        return found;
+      });
+    if (!this.#underWay.has(url.origin)) this.#underWay.set(url.origin, asked);
+    return asked;
+  }
+
+  /** What one path of a server may bring about (a time-out, an error) is nothing to remember of the server. */
+  #remember(url: URL, found: Discovery, result: HttpResult): void {
+    const nowMs = this.clock.nowMs();
+    const { goodForMs, badForMs } = this.#options;
+    if (found === 'unifiedpush') this.#good.set(url.origin, found, nowMs + goodForMs);
+    else if (found === 'not-unifiedpush') this.#bad.set(url.href, found, nowMs + badForMs);
+    else if (result.kind === 'failure' && noConnection.has(result.reason)) {
+      this.#silent.set(url.origin, found, nowMs + badForMs);
+    }
+  }
+}
+
+const noConnection: ReadonlySet<HttpFailure> = new Set([
+  'unreachable',
+  'connect-timeout',
+  'tls-failed',
+  'forbidden-address',
+]);
+const nobodyAborts = new AbortController().signal;
+
+function findingOf(result: HttpResult): Discovery {
+  if (result.kind === 'failure') return result.reason === 'forbidden-address' ? 'forbidden' : 'unreachable';
+  const { status, body } = result;
+  if (status === 408 || status === 429 || status >= 500) return 'unreachable';
+  return status >= 200 && status < 300 && saysUnifiedpush(body) ? 'unifiedpush' : 'not-unifiedpush';
+}
+
+/** `{"unifiedpush":{"version":1}}`, whatever else it says. */
+function saysUnifiedpush(body: string): boolean {
+  try {
+    const answer = JSON.parse(body) as { readonly unifiedpush?: { readonly version?: unknown } } | null;
+    return answer?.unifiedpush?.version === 1;
+  } catch {
+    return false;
+  }
+}
+
+/** Findings with an end; the oldest make room. */
+class ExpiringMap {
+  readonly #entries = new Map<string, { readonly found: Discovery; readonly untilMs: number }>();
+
+  constructor(private readonly maxEntries: number) {}
+
+  get(name: string, nowMs: number): Discovery | null {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return null;
+    if (entry.untilMs > nowMs) return entry.found;
+    this.#entries.delete(name);
+    return null;
+  }
+
+  set(name: string, found: Discovery, untilMs: number): void {
+    this.#entries.delete(name);
+    this.#entries.set(name, { found, untilMs });
+    if (this.#entries.size <= this.maxEntries) return;
+    const [oldest = ''] = this.#entries.keys();
+    this.#entries.delete(oldest);
+  }
+}
