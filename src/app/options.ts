@@ -6,6 +6,7 @@ import { StartError } from './start-error.js';
 import type { Config, NotifierConfig } from '../config/types.js';
 import { assertNever } from '../domain/assert-never.js';
 import type { RandomBytes } from '../crypto/sodium.js';
+import { defaultHiveOptions, type HiveOptions } from '../hive/options.js';
 import type { AdminServerOptions, PartHealth, Readiness } from '../http/admin.js';
 import type { HttpServerOptions } from '../http/server-options.js';
 import type { SubscriptionLimits } from '../http/subscription-service.js';
@@ -76,6 +77,27 @@ export function networkOptions({ session }: Config): NetworkOptions {
     renewMaxSeconds: session.renewMaxSeconds,
     newSubscriptionDelayMs: session.newSubscriptionDelayMs,
     swarmGraceSeconds: session.swarmGraceSeconds,
+  };
+}
+
+/** The doors for external notifiers and local tools, and the notifiers behind them. */
+export function hiveOptions({ session, http, delivery }: Config): HiveOptions {
+  return {
+    ...defaultHiveOptions,
+    listen: session.listen,
+    listenCurve: session.listenCurve,
+    listenCurveAdmin: session.listenCurveAdmin,
+    listenCurveAdmins: session.listenCurveAdmins,
+    notifierTimeoutMs: session.notifierTimeoutSeconds * 1000,
+    notifierAwayMs: session.notifierAwaySeconds * 1000,
+    bodyMaxBytes: http.bodyLimitBytes,
+    maxServices: session.maxExternalNotifiers,
+    maxInFlight: delivery.maxInFlight,
+    listener: {
+      heartbeatIntervalMs: session.heartbeatIntervalSeconds * 1000,
+      heartbeatTimeoutMs: session.heartbeatTimeoutSeconds * 1000,
+      sendHighWaterMark: session.sendQueueFrames,
+    },
   };
 }
 

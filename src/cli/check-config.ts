@@ -3,6 +3,7 @@ import { configFilePath } from '../config/load.js';
 import { systemClock } from '../domain/clock.js';
 import { parseArguments } from './arguments.js';
 import { checkFiles } from './check-files.js';
+import { checkSettings } from './check-settings.js';
 import { exitCodes, type Command, type World } from './command.js';
 import { CONFIG_HELP, configOptions, readConfig } from './read-config.js';
 
@@ -14,7 +15,8 @@ export const checkConfig: Command = {
   --show                    print the whole configuration, secrets redacted
 ${CONFIG_HELP}
 
-Reads key files, certificates and their keys, service accounts and trust anchors. Nothing is made or connected to.
+Reads key files, certificates and their keys, service accounts and trust anchors, and warns about settings that have
+no effect or that hardly anybody means. Nothing is made or connected to.
 Exit code 0 when the server would start with it (there may be warnings), 78 when not.
 
   waggle check-config --config /etc/waggle/waggle.yaml`,
@@ -31,7 +33,7 @@ async function runCheckConfig(argv: readonly string[], world: World): Promise<nu
   if (config === null) return exitCodes.configuration;
   if (parsed.value.values['show'] === true) world.print(describeConfig(config).trimEnd());
 
-  const findings = await checkFiles(config, systemClock);
+  const findings = [...checkSettings(config), ...(await checkFiles(config, systemClock))];
   for (const { severity, key, message } of findings) world.complain(`${severity}: ${key}: ${message}`);
   if (findings.some(({ severity }) => severity === 'error')) return exitCodes.configuration;
   const file = parsed.value.values['config'];

@@ -1,7 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { isLoopback } from '../config/checks.js';
 import { notifierReadiness } from '../config/notifier-credentials.js';
 import { readSmallFile } from '../config/small-file.js';
 import type { ApnsNotifierConfig, Config, FirebaseNotifierConfig, NotifierConfig } from '../config/types.js';
@@ -9,30 +8,17 @@ import { readKeyFile } from '../crypto/key-file.js';
 import { assertNever } from '../domain/assert-never.js';
 import type { Clock } from '../domain/clock.js';
 import { certificateExpiryMs, loadApnsCredentials } from '../notifiers/apns/credentials.js';
+import { loadVapidKeys } from '../notifiers/webpush/vapid.js';
 import { parseOxenmqAddress } from '../oxenmq/address.js';
-
-/** `error`: the server would not start, or could not do its work. `warning`: it would, but somebody should look. */
-export interface Finding {
-  readonly severity: 'error' | 'warning';
-  readonly key: string;
-  readonly message: string;
-}
+import { error, warning, type Finding } from './finding.js';
 
 const DAY_MS = 24 * 3600 * 1000;
 const EXPIRY_WARNING_DAYS = 30;
 const PEM_MAX_BYTES = 1024 * 1024;
 
-const error = (key: string, message: string): Finding => ({ severity: 'error', key, message });
-const warning = (key: string, message: string): Finding => ({ severity: 'warning', key, message });
-
 /** Reads everything that a configuration names, with the code that the server itself uses. */
 export async function checkFiles(config: Config, clock: Clock): Promise<Finding[]> {
-  const findings = [
-    ...(await checkKeys(config)),
-    ...checkDatabase(config),
-    ...checkSession(config),
-    ...checkHttp(config),
-  ];
+  const findings = [...(await checkKeys(config)), ...checkDatabase(config), ...checkSession(config)];
   for (const entry of Object.values(config.notifiers)) findings.push(...(await checkNotifier(entry, clock)));
   return findings;
 }
@@ -85,34 +71,12 @@ function directoryProblem(path: string): string | null {
 function* checkSession({ session }: Config): Iterable<Finding> {
   if (!session.enabled) return;
   if (session.oxend === null) {
-    yield warning(
-      'session.oxend',
-      'not set: there will be no swarm connections, so no pushes to Session clients',
-    );
-  } else {
-    const parsed = parseOxenmqAddress(session.oxend);
-    if (!parsed.ok) yield error('session.oxend', parsed.error);
+    const message = 'not set: there will be no swarm connections, so no pushes to Session clients';
+    yield warning('session.oxend', message);
+    return;
   }
-  yield* checkListeners(session);
-}
-
-/** Options that later versions serve are taken and said to be of no effect, rather than refused or passed over. */
-function* checkListeners(session: Config['session']): Iterable<Finding> {
-  if (session.listen !== null) yield warning('session.listen', 'this version has no OxenMQ listener yet');
-  if (session.listenCurve !== null)
-    yield warning('session.listenCurve', 'this version has no OxenMQ listener yet');
-  if (session.notifiersExpected.length > 0) {
-    yield warning('session.notifiersExpected', 'this version has no external notifiers yet');
-  }
-}
-
-function* checkHttp({ http }: Config): Iterable<Finding> {
-  if (http.trustProxy === true && !isLoopback(http.host)) {
-    yield warning(
-      'http.trustProxy',
-      'anybody who reaches the port can choose the address that the rate limit sees',
-    );
-  }
+  const parsed = parseOxenmqAddress(session.oxend);
+  if (!parsed.ok) yield error('session.oxend', parsed.error);
 }
 
 async function checkNotifier(entry: NotifierConfig, clock: Clock): Promise<Finding[]> {
@@ -128,10 +92,11 @@ async function checkNotifier(entry: NotifierConfig, clock: Clock): Promise<Findi
       return [...findings, ...checkApns(prefix, entry, clock)];
     case 'firebase':
       return [...findings, ...(await checkFirebase(prefix, entry))];
-    case 'huawei':
-    case 'wns':
     case 'webpush':
     case 'unifiedpush':
+      return [...findings, ...checkVapidKeys(prefix, entry.vapidKeyFiles)];
+    case 'huawei':
+    case 'wns':
     case 'dummy':
       return findings;
     default:
@@ -156,6 +121,14 @@ async function checkFirebase(prefix: string, entry: FirebaseNotifierConfig): Pro
   const { loadServiceAccount } = await import('../notifiers/firebase/service-account.js');
   const account = loadServiceAccount(entry.serviceAccountFile ?? '');
   return account.ok ? [] : [error(prefix, account.error)];
+}
+
+/** One by one, so that the message says which. */
+function* checkVapidKeys(prefix: string, files: readonly string[]): Iterable<Finding> {
+  for (const file of files) {
+    const keys = loadVapidKeys([file]);
+    if (!keys.ok) yield error(prefix, `${keys.error} (${file})`);
+  }
 }
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;

@@ -62,15 +62,22 @@ export const sessionSection: OptionsOf<Config['session']> = {
     max: HOUR_SECONDS,
   }),
   startupWaitSeconds: wholeNumber({
-    doc: 'At most this long is waited at start, before storage nodes are told what to report, until every one of notifiersExpected has registered; no wait when that list is empty.',
+    doc: 'At most this long is waited at start until every one of notifiersExpected has registered; no wait when that list is empty.',
     unit: 's',
     default: 8,
     min: 0,
     max: HOUR_SECONDS,
   }),
   notifiersExpected: serviceNames({
-    doc: 'Services of external notifiers to wait for at start. Pushes for them wait in the outbox, even before such a notifier has registered for the first time.',
+    doc: 'Services of external notifiers to wait for at start.',
     default: [],
+  }),
+  maxExternalNotifiers: wholeNumber({
+    doc: 'Services of external notifiers at most, those of earlier runs included; further ones may not register.',
+    unit: 'services',
+    default: 64,
+    min: 1,
+    max: 1000,
   }),
   notifierTimeoutSeconds: wholeNumber({
     doc: "An external notifier that takes longer to say whether a client's service_info is good has failed; the client gets error 3.",

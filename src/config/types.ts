@@ -90,6 +90,7 @@ export interface SessionConfig {
   readonly subscriptionCheckIntervalSeconds: number;
   readonly startupWaitSeconds: number;
   readonly notifiersExpected: readonly string[];
+  readonly maxExternalNotifiers: number;
   readonly notifierTimeoutSeconds: number;
   readonly notifierAwaySeconds: number;
   readonly nodePollIntervalSeconds: number;

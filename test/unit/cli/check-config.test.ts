@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createAuthority, createServiceAccount, createTokenKey } from '../../simulators/certificates.js';
 import { createTestDirectory } from '../config/support.js';
+import { generateVapidKey, vapidKeyPem } from '../../../src/crypto/vapid-key.js';
 import { run } from './support.js';
 
 const directory = createTestDirectory();
@@ -20,14 +21,15 @@ chmodSync(keyFile, 0o600);
 const keys = `keys: { server: ${keyFile}, onion: [${keyFile}] }\nsession: { oxend: "tcp://127.0.0.1:22029" }\n`;
 const cert = file('cert.pem', client.certPem);
 const key = file('key.pem', client.keyPem);
+const combined = file('combined.pem', client.certPem + client.keyPem);
 const ca = file('ca.pem', authority.certPem);
+const vapid = file('vapid.pem', vapidKeyPem(generateVapidKey()));
 const account = file('account.json', createServiceAccount('https://127.0.0.1:1/token').json);
 
 describe('check-config', () => {
   it('finds nothing wrong with a whole and good configuration', async () => {
     const token = createTokenKey();
     const p8 = file('token.p8', token.p8Pem);
-    const combined = file('combined.pem', client.certPem + client.keyPem);
     const checked = await checkFile(`${keys}notifiers:
   apns: { certFile: ${cert}, keyFile: ${key}, caFile: ${ca}, endpoint: "https://127.0.0.1:1" }
   apns-sandbox: { type: apns, sandbox: true, certFile: ${combined} }
@@ -56,11 +58,94 @@ describe('check-config', () => {
     expect(stderr).not.toContain('error:');
   });
 
-  it('warns about options that this version does not serve', async () => {
-    const { code, stderr } = await check('--session.listen', 'ipc://x', '--session.notifiersExpected=a');
-    expect(code).toBe(0);
-    expect(stderr).toContain('warning: session.listen:');
-    expect(stderr).toContain('warning: session.notifiersExpected:');
+  const sid = 'ms-app://s-1-15-2-1';
+  const admin = 'ab'.repeat(32);
+
+  it.each([
+    ['a journal in the embedded database', 'delivery: { durability: journal }', 'delivery.durability'],
+    ['a plain listener for the network', 'session: { listen: "tcp://0.0.0.0:1" }', 'session.listen'],
+    ['admins without a listener', `session: { listenCurveAdmins: [${admin}] }`, 'session.listenCurveAdmins'],
+    [
+      'external notifiers that cannot register',
+      'session: { notifiersExpected: [a], listenCurve: "tcp://127.0.0.1:1" }',
+      'session.notifiersExpected',
+    ],
+    [
+      'external notifiers that are away between two registrations',
+      'session: { notifierAwaySeconds: 5 }',
+      'session.notifierAwaySeconds',
+    ],
+    [
+      'two services for one app in one environment',
+      `notifiers: { apns: { certFile: ${combined} }, apns-b: { type: apns, certFile: ${combined} } }`,
+      'notifiers.apns-b',
+    ],
+    [
+      'a sandbox in production',
+      `notifiers: { apns-sandbox: { type: apns, certFile: ${combined} } }`,
+      'notifiers.apns-sandbox.sandbox',
+    ],
+    [
+      'an alert that no extension decrypts',
+      `notifiers: { apns: { mutableContent: false } }`,
+      'notifiers.apns.mutableContent',
+    ],
+    [
+      'a background push of high priority',
+      'notifiers: { apns: { pushType: background } }',
+      'notifiers.apns.priority',
+    ],
+    ['a VoIP push to the plain topic', 'notifiers: { apns: { pushType: voip } }', 'notifiers.apns.topic'],
+    ['a passphrase of nothing', 'notifiers: { apns: { pfxPassphrase: x } }', 'notifiers.apns.pfxPassphrase'],
+    ['a project for v1', 'notifiers: { huawei: { projectId: 1 } }', 'notifiers.huawei.projectId'],
+    ['an application id without tenant', 'notifiers: { wns: { packageSid: a } }', 'notifiers.wns.packageSid'],
+    [
+      'a package SID with a tenant',
+      `notifiers: { wns: { packageSid: "${sid}", tenantId: t } }`,
+      'notifiers.wns.packageSid',
+    ],
+    ['a webpush without subject', 'notifiers: { webpush: { vapidKeyFiles: [/v] } }', 'notifiers.webpush'],
+    ['endpoints at any port', 'notifiers: { unifiedpush: { ports: [] } }', 'notifiers.unifiedpush.ports'],
+    [
+      'endpoints without TLS in the internet',
+      'notifiers: { unifiedpush: { allowHttp: true } }',
+      'notifiers.unifiedpush.allowHttp',
+    ],
+  ])('warns about %s', async (_, text, part) => {
+    const { stderr } = await checkFile(`${text}\n`);
+    expect(stderr).toContain(`warning: ${part}: `);
+  });
+
+  it.each(['0.0.0.0/0', '127.0.0.0/8', '169.254.0.0/16', '::/0', '::1'])(
+    'warns about endpoints in %s',
+    async (network) => {
+      const { stderr } = await checkFile(`notifiers: { unifiedpush: { allowNetworks: ["${network}"] } }\n`);
+      expect(stderr).toContain('warning: notifiers.unifiedpush.allowNetworks: ');
+    },
+  );
+
+  it('has nothing against settings that only look alike', async () => {
+    const { stderr } = await checkFile(`keys: { server: ${keyFile}, onion: [${keyFile}] }
+session:
+  oxend: "tcp://127.0.0.1:22029"
+  listen: ipc://${directory.path}/hive.sock
+  listenCurve: tcp://0.0.0.0:22030
+  listenCurveAdmin: tcp://0.0.0.0:22031
+  listenCurveAdmins: [${admin}]
+  notifiersExpected: [tray]
+delivery: { durability: journal }
+database: { url: "postgresql:///x" }
+notifiers:
+  apns: { certFile: ${combined} }
+  apns-sandbox: { type: apns, sandbox: true, certFile: ${combined} }
+  apns-voip: { type: apns, certFile: ${combined}, pushType: voip, topic: com.example.voip }
+  huawei: { appId: 1, appSecret: s, apiVersion: v2, projectId: 1 }
+  wns: { packageSid: "${sid}", clientSecret: s }
+  entra: { type: wns, packageSid: 0b1c, clientSecret: s, tenantId: t }
+  webpush: { vapidKeyFiles: [${vapid}], subject: "mailto:push@example.org" }
+  unifiedpush: { allowHttp: true, allowNetworks: [10.0.0.0/8], ports: [80, 443] }
+`);
+    expect(stderr).toBe('');
   });
 
   it('warns about keys that others can read and certificates that expire soon', async () => {
@@ -120,6 +205,20 @@ describe('check-config', () => {
       ['--notifiers.firebase.serviceAccountFile', halfAccount],
       'notifiers.firebase',
     ],
+    [
+      'a VAPID key that is none, beside a good one',
+      [
+        `--notifiers.webpush.vapidKeyFiles=${vapid},${nonsense}`,
+        '--notifiers.webpush.subject=mailto:a@b.org',
+      ],
+      'notifiers.webpush',
+    ],
+    [
+      'a VAPID key that does not exist',
+      ['--notifiers.unifiedpush.vapidKeyFiles=/nowhere'],
+      'notifiers.unifiedpush',
+    ],
+    ['a listener without a port', ['--session.listenCurve', 'tcp://127.0.0.1'], 'session.listenCurve'],
     ['an oxend without a port', ['--session.oxend', 'tcp://127.0.0.1'], 'session.oxend'],
     ['an oxend without its key', ['--session.oxend', 'curve://127.0.0.1:1'], 'session.oxend'],
     ['a data directory under a file', ['--database.dataDir', `${nonsense}/data`], 'database.dataDir'],
