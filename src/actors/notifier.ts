@@ -215,11 +215,11 @@ export function createNotifierActor(
     for (let held = queue.claimed.shift(); held !== null; held = queue.claimed.shift())
       aside.put(held, dueAtMs);
     for (let held = queue.fresh.peek(); held !== null; held = queue.fresh.peek()) {
+      if (aside.tryPut(held, dueAtMs)) spilled.add();
       // Refused at the very end of a stop: lost, and `put` counts it.
-      if (abort.signal.aborted) aside.put(held, dueAtMs);
-      else if (!aside.tryPut(held, dueAtMs)) break;
+      else if (abort.signal.aborted) aside.put(held, dueAtMs);
+      else break;
       queue.fresh.shift();
-      spilled.add();
     }
     pacing?.spillDue(now, dueAtMs);
   };

@@ -121,4 +121,66 @@ describe('delivery', () => {
     expect(outbox.rows.size).toBe(1);
     expect(metrics.pushesLost.of('apns').value).toBe(1);
   });
+
+  const later: Outcome = { kind: 'retry', reason: 'busy', cause: 'server', afterMs: 60_000, scope: 'push' };
+  const answering = (outcome: Outcome): Notifier =>
+    notifierOf(FAULTY, { send: () => Promise.resolve(outcome), close: () => Promise.resolve() });
+
+  it.each<[string, Notifier[], (outbox: MemoryOutbox) => void, boolean]>([
+    ['is delivered', [answering({ kind: 'delivered' })], () => undefined, true],
+    [
+      'has ended for good',
+      [answering({ kind: 'dropped', reason: 'PayloadTooLarge' })],
+      () => undefined,
+      true,
+    ],
+    ['waits in the outbox for its repetition', [answering(later)], () => undefined, true],
+    ['waits in the outbox for its notifier', [], () => undefined, true],
+    ['finds no room anywhere', [], (outbox) => (outbox.isFull = true), false],
+    ['cannot be committed', [], (outbox) => setImmediate(() => outbox.lose()), false],
+  ])('tells a source once that its push %s', async (_what, notifiers, prepare, expected) => {
+    const { delivery, outbox, metrics } = setUp(notifiers, [FAULTY]);
+    outbox.holdsCommits = expected === false;
+    prepare(outbox);
+    const answers: boolean[] = [];
+    delivery.deliver(makePush(FAULTY), (isSafe) => answers.push(isSafe));
+    await eventually(() => answers.length > 0);
+    await delivery.drain(AbortSignal.timeout(1000));
+    expect(answers).toEqual([expected]);
+    expect(metrics.pushesLost.of('apns').value).toBe(expected ? 0 : 1);
+  });
+
+  it('tells a source of a push that nobody would ever come for that it need not try again', () => {
+    const { delivery, metrics } = setUp([], []);
+    const answers: boolean[] = [];
+    delivery.deliver(makePush(FAULTY), (isSafe) => answers.push(isSafe));
+    expect(answers).toEqual([true]);
+    expect(metrics.pushesLost.of('apns').value).toBe(1);
+  });
+
+  it('takes a notifier that comes later, once, and sends it what waited', async () => {
+    const { delivery, outbox, metrics } = setUp([], [FAULTY]);
+    delivery.spill(makePush(FAULTY), () => undefined);
+    delivery.add(answering({ kind: 'delivered' }));
+    const actor = delivery.actors.get(FAULTY);
+    delivery.add(answering({ kind: 'dropped', reason: 'second' }));
+    expect(delivery.actors.get(FAULTY)).toBe(actor);
+    await eventually(() => metrics.delivered.of('apns').value === 1);
+    expect(outbox.rows.size).toBe(0);
+    await delivery.drain(AbortSignal.timeout(1000));
+    delivery.add(notifierOf(SLOW, { send: () => Promise.resolve(later), close: () => Promise.resolve() }));
+    expect(delivery.actors.size).toBe(1);
+  });
+
+  it('spills a push of a paused notifier with the end of the pause as its due time', async () => {
+    const paused: Outcome = { ...later, cause: 'throttled', scope: 'notifier', afterMs: 5_000 };
+    const { delivery, outbox } = setUp([answering(paused)], [FAULTY]);
+    delivery.offer(makePush(FAULTY));
+    await eventually(() => outbox.rows.size === 1);
+    expect(delivery.offer(makePush(FAULTY))).toBe(false);
+    expect(delivery.spill(makePush(FAULTY), () => undefined)).toBe(true);
+    const until = delivery.actors.get(FAULTY)?.status().pausedUntilMs;
+    expect([...outbox.rows.values()].map(({ dueAtMs }) => dueAtMs)).toContain(until);
+    await delivery.drain(AbortSignal.timeout(1000));
+  });
 });
