@@ -3,6 +3,7 @@ import type { DeliveryOptions } from '../actors/delivery.js';
 import type { NetworkOptions } from '../actors/network.js';
 import type { NotifierActorOptions } from '../actors/notifier.js';
 import { StartError } from './start-error.js';
+import { notifierReadiness } from '../config/notifier-credentials.js';
 import type { Config, NotifierConfig } from '../config/types.js';
 import { assertNever } from '../domain/assert-never.js';
 import type { RandomBytes } from '../crypto/sodium.js';
@@ -125,7 +126,7 @@ export function notifierActorOptions({ delivery, outbox }: Config): NotifierActo
   };
 }
 
-/** Entries that this version can start; the others, with what to tell the operator. */
+/** Entries that are complete; the others, with what the operator is to be told. */
 export function notifierEntries({ notifiers, delivery }: Config): {
   entries: Record<string, NotifierEntry>;
   unsupported: SkippedNotifier[];
@@ -133,15 +134,15 @@ export function notifierEntries({ notifiers, delivery }: Config): {
   const entries: Record<string, NotifierEntry> = {};
   const unsupported: SkippedNotifier[] = [];
   for (const [name, config] of Object.entries(notifiers)) {
-    const entry = notifierEntry(config, delivery);
-    if (entry === null) unsupported.push({ service: name, reason: `no notifier of type ${config.type}` });
-    else entries[name] = entry;
+    const readiness = notifierReadiness(config);
+    if (readiness.kind === 'ready') entries[name] = notifierEntry(config, delivery);
+    else unsupported.push({ service: name, reason: readiness.reason });
   }
   return { entries, unsupported };
 }
 
 /** Secrets in plain text: from here on only the notifier has them. */
-function notifierEntry(config: NotifierConfig, delivery: Config['delivery']): NotifierEntry | null {
+function notifierEntry(config: NotifierConfig, delivery: Config['delivery']): NotifierEntry {
   // The name is the service's, and pacing is the actor's.
   const { name: _name, paceSeconds: _paceSeconds, ...entry } = config;
   const retryAfterMaxMs = delivery.maxPauseSeconds * 1000;
@@ -163,9 +164,8 @@ function notifierEntry(config: NotifierConfig, delivery: Config['delivery']): No
       return { ...entry, clientSecret, retryAfterMaxMs };
     }
     case 'webpush':
-      return { ...entry, retryAfterMaxMs };
     case 'unifiedpush':
-      return null;
+      return { ...entry, retryAfterMaxMs };
     case 'dummy':
       return { type: 'dummy' };
     default:

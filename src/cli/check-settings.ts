@@ -199,9 +199,6 @@ function* checkEndpointSettings(
       'endpoints of the public internet are taken without TLS: everybody on the way sees where pushes go';
     yield warning(`${prefix}.allowHttp`, message);
   }
-  if (entry.type === 'unifiedpush' && entry.vapidKeyFiles.length > 0 && entry.subject === null) {
-    yield warning(`${prefix}.subject`, 'not set: some push servers refuse signed requests without it');
-  }
 }
 
 /** What hardly anybody means to open. */

@@ -47,6 +47,8 @@ export function notifierReadiness(entry: NotifierConfig): NotifierReadiness {
         ...missingOf(entry, ['subject']),
       ]);
     case 'unifiedpush':
+      // Nothing, unless requests are to be signed.
+      return needed(entry.vapidKeyFiles.length === 0 ? [] : missingOf(entry, ['subject']));
     case 'dummy':
       return { kind: 'ready' };
     default:

@@ -158,7 +158,7 @@ export const notifierSchemas: NotifierSchemas = {
   },
   unifiedpush: {
     ...guardedEndpoints(
-      'Files with VAPID keys that `waggle keygen vapid` made, for distributors that ask for signed requests; empty = requests are not signed.',
+      'Files with VAPID keys that `waggle keygen vapid` made, for distributors that ask for signed requests; then subject is needed too. Empty = requests are not signed.',
     ),
     discovery: flag({
       doc: 'At a subscribe, ask the endpoint whether it is a UnifiedPush server, and refuse it when it is none.',

@@ -11,13 +11,16 @@ import { createFirebaseNotifier } from './firebase/firebase-notifier.js';
 import type { HuaweiEntry } from './huawei/huawei-entry.js';
 import { createHuaweiNotifier } from './huawei/huawei-notifier.js';
 import type { Notifier } from './port.js';
+import type { UnifiedpushEntry } from './unifiedpush/unifiedpush-entry.js';
+import { createUnifiedpushNotifier } from './unifiedpush/unifiedpush-notifier.js';
 import type { WebpushEntry } from './webpush/webpush-entry.js';
 import { createWebpushNotifier } from './webpush/webpush-notifier.js';
 import type { WnsEntry } from './wns/wns-entry.js';
 import { createWnsNotifier } from './wns/wns-notifier.js';
 
 /** One entry of `notifiers` in the configuration; the key is the service name that clients ask for. */
-export type NotifierEntry = ApnsEntry | FirebaseEntry | HuaweiEntry | WnsEntry | WebpushEntry | DummyEntry;
+export type NotifierEntry =
+  ApnsEntry | FirebaseEntry | HuaweiEntry | WnsEntry | WebpushEntry | UnifiedpushEntry | DummyEntry;
 
 export interface NotifierDependencies {
   readonly clock: Clock;
@@ -43,6 +46,7 @@ const factories: {
   huawei: createHuaweiNotifier,
   wns: createWnsNotifier,
   webpush: createWebpushNotifier,
+  unifiedpush: createUnifiedpushNotifier,
   dummy: createDummyNotifier,
 };
 

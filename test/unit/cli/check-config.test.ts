@@ -215,7 +215,7 @@ notifiers:
     ],
     [
       'a VAPID key that does not exist',
-      ['--notifiers.unifiedpush.vapidKeyFiles=/nowhere'],
+      ['--notifiers.unifiedpush.vapidKeyFiles=/nowhere', '--notifiers.unifiedpush.subject=mailto:a@b.org'],
       'notifiers.unifiedpush',
     ],
     ['a listener without a port', ['--session.listenCurve', 'tcp://127.0.0.1'], 'session.listenCurve'],

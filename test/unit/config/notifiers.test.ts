@@ -245,6 +245,7 @@ describe('credentials', () => {
         'no credentials: projectId not set',
       ],
       ['wns', ['--notifiers.wns.tenantId=t'], 'no credentials: packageSid and clientSecret not set'],
+      ['unifiedpush', ['--notifiers.unifiedpush.vapidKeyFiles=/v'], 'no credentials: subject not set'],
       ['webpush', ['--notifiers.webpush.vapidKeyFiles=/v'], 'no credentials: subject not set'],
       ['webpush', ['--notifiers.webpush.topic=false'], 'no credentials: vapidKeyFiles and subject not set'],
     ] as const;

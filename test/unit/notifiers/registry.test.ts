@@ -8,7 +8,15 @@ const create = (entries: Readonly<Record<string, NotifierEntry>>): ReturnType<ty
 
 describe('the registry', () => {
   it('knows the types', () => {
-    expect([...notifierTypes].sort()).toEqual(['apns', 'dummy', 'firebase', 'huawei', 'webpush', 'wns']);
+    expect([...notifierTypes].sort()).toEqual([
+      'apns',
+      'dummy',
+      'firebase',
+      'huawei',
+      'unifiedpush',
+      'webpush',
+      'wns',
+    ]);
   });
 
   it('starts what it can and says why it skips the rest', () => {

@@ -1,0 +1,115 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import * as options from '../../../src/app/options.js';
+import { notifierTypes } from '../../../src/config/notifier-schema.js';
+import { generateVapidKey, vapidKeyPem } from '../../../src/crypto/vapid-key.js';
+import { systemClock } from '../../../src/domain/clock.js';
+import { parseServiceName } from '../../../src/domain/ids.js';
+import { invalidNetwork } from '../../../src/notifiers/endpoint-guard.js';
+import { createNotifiers } from '../../../src/notifiers/registry.js';
+import { silentLog } from '../../../src/telemetry/log.js';
+import { createServiceAccount, createTokenKey } from '../../simulators/certificates.js';
+import { createTestDirectory, loadGood, problemsOf } from '../config/support.js';
+
+const directory = createTestDirectory();
+afterAll(() => directory.remove());
+
+const token = createTokenKey();
+const file = (name: string, text: string): string => directory.write(name, text);
+const full = file(
+  'full.yaml',
+  `delivery: { durability: journal, windowMin: 3, spillAfterMs: 20, paceMaxDevices: 200, maxPauseSeconds: 60 }
+outbox: { maxRows: 5000, gatherMs: 9 }
+notifiers:
+  apns: { keyFile: ${file('token.p8', token.p8Pem)}, keyId: ${token.keyId}, teamId: ${token.teamId} }
+  firebase:
+    serviceAccountFile: ${file('account.json', createServiceAccount('https://127.0.0.1:1/token').json)}
+    paceSeconds: 30
+  huawei: { appId: 1, appSecret: hms-s3cret }
+  wns: { packageSid: "ms-app://s-1-15-2-1", clientSecret: wns-s3cret }
+  webpush: { vapidKeyFiles: [${file('vapid.pem', vapidKeyPem(generateVapidKey()))}], subject: "mailto:a@b.org" }
+  unifiedpush: { paceSeconds: 5 }
+  dummy:
+`,
+);
+const config = loadGood({ file: full });
+
+describe('what the parts are told', () => {
+  it('of notifiers: every type starts from its configuration', async () => {
+    const { entries } = options.notifierEntries(config);
+    const { notifiers, skipped } = createNotifiers(entries, { clock: systemClock, log: silentLog() });
+    expect(skipped).toEqual([]);
+    expect([...notifiers.values()].map(({ type }) => type).sort()).toEqual([...notifierTypes].sort());
+    await Promise.all([...notifiers.values()].map((notifier) => notifier.close()));
+  });
+
+  it('of notifiers: secrets in plain text, and only what is theirs', () => {
+    const { entries } = options.notifierEntries(config);
+    expect(entries['huawei']).toMatchObject({ appSecret: 'hms-s3cret', retryAfterMaxMs: 60_000 });
+    expect(entries['wns']).toMatchObject({ clientSecret: 'wns-s3cret' });
+    for (const entry of Object.values(entries)) {
+      expect(entry).not.toHaveProperty('name');
+      expect(entry).not.toHaveProperty('paceSeconds');
+    }
+  });
+
+  it.each(notifierTypes)(
+    'of a %s without anything: skipped with a reason, unless it needs nothing',
+    async (type) => {
+      const bare = loadGood({ argv: [`--notifiers.x.type=${type}`] });
+      const { entries, unsupported } = options.notifierEntries(bare);
+      const { notifiers, skipped } = createNotifiers(entries, { clock: systemClock, log: silentLog() });
+      expect(skipped).toEqual([]);
+      const needsNothing = ['unifiedpush', 'dummy'].includes(type);
+      expect([notifiers.size, unsupported.length]).toEqual(needsNothing ? [1, 0] : [0, 1]);
+      await Promise.all([...notifiers.values()].map((notifier) => notifier.close()));
+    },
+  );
+
+  it.each(['10.0.0.0/8', '10.1.2.3', '::1', 'fd00::/8', '0.0.0.0/0', '::ffff:10.0.0.0/104', '10.0.0.0/32'])(
+    'of networks: the endpoint guard takes %s, which the configuration takes',
+    (network) => {
+      const { notifiers } = loadGood({ argv: [`--notifiers.unifiedpush.allowNetworks=${network}`] });
+      expect(notifiers['unifiedpush']).toMatchObject({ allowNetworks: [network] });
+      expect(invalidNetwork([network])).toBeNull();
+    },
+  );
+
+  it('of networks: an interface is none', () => {
+    expect(problemsOf({ argv: ['--notifiers.unifiedpush.allowNetworks=fe80::1%eth0'] })).toHaveLength(1);
+  });
+
+  it('of the doors for external notifiers', () => {
+    const argv = [
+      '--session.listen=ipc:///run/hive',
+      '--session.notifierTimeoutSeconds=3',
+      '--session.notifierAwaySeconds=20',
+      '--session.maxExternalNotifiers=2',
+      '--delivery.maxInFlight=9',
+    ];
+    expect(options.hiveOptions(loadGood({ argv }))).toMatchObject({
+      listen: 'ipc:///run/hive',
+      listenCurve: null,
+      notifierTimeoutMs: 3000,
+      notifierAwayMs: 20_000,
+      maxServices: 2,
+      maxInFlight: 9,
+    });
+  });
+
+  it('of delivery and the outbox', () => {
+    const { actor, paceSecondsOf } = options.deliveryOptions(config);
+    expect(actor).toMatchObject({
+      durability: 'journal',
+      windowMin: 3,
+      spillAfterMs: 20,
+      paceMaxDevices: 200,
+      maxPauseMs: 60_000,
+    });
+    const paceOf = (name: string) => {
+      const service = parseServiceName(name);
+      return service === null ? null : paceSecondsOf?.(service);
+    };
+    expect(['firebase', 'unifiedpush', 'apns', 'external'].map(paceOf)).toEqual([30, 5, 0, 0]);
+    expect(options.outboxOptions(config)).toMatchObject({ maxRows: 5000, gatherMs: 9 });
+  });
+});
