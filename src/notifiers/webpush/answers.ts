@@ -21,25 +21,28 @@ export interface Deliveries {
   readonly anybodyDelivers: () => boolean;
 }
 
-/** What an answer means for the push, and for the requests to the same push service that follow. */
+/** What an answer means for the push, for its endpoint, and for everything that goes to the same push service. */
 export interface Verdict {
   readonly outcome: Outcome;
   readonly origin: GateResult;
+  /** No request to this endpoint for so long; 0 = no pause. */
+  readonly pauseEndpointMs: number;
 }
 
 type Rule = (answer: PushServiceAnswer, reason: string, deliveries: Deliveries) => Verdict;
 
 /** A push service that does not take our signatures is asked again after so long. */
 export const SIGNATURE_REFUSED_PAUSE_MS = 60_000;
+/** A push service that finds a subscription too busy and does not say for how long. */
+export const BUSY_DEVICE_PAUSE_MS = 10_000;
 
 const WELL: GateResult = { kind: 'ok' };
 
-const delivered: Rule = () => ({ outcome: { kind: 'delivered' }, origin: WELL });
-const gone: Rule = (_answer, reason) => ({
-  outcome: { kind: 'dead-token', reason, sinceMs: null },
-  origin: WELL,
-});
-const dropped: Rule = (_answer, reason) => ({ outcome: { kind: 'dropped', reason }, origin: WELL });
+/** The push service is well, and that is the end of this push. */
+const ended = (outcome: Outcome): Verdict => ({ outcome, origin: WELL, pauseEndpointMs: 0 });
+const delivered: Rule = () => ended({ kind: 'delivered' });
+const gone: Rule = (_answer, reason) => ended({ kind: 'dead-token', reason, sinceMs: null });
+const dropped: Rule = (_answer, reason) => ended({ kind: 'dropped', reason });
 /*
  * All repetitions are `server` and for the push alone: the gate of the origin does the waiting for its other pushes, and
  * neither window nor breaker of the notifier may learn from one origin what is not true of the others.
@@ -52,14 +55,19 @@ const repeat = (reason: string, afterMs: number | null): Outcome => ({
   scope: 'push',
 });
 /** Of this subscription alone. */
-const busyDevice: Rule = ({ retryAfterMs }, reason) => ({
-  outcome: repeat(reason, retryAfterMs),
-  origin: { kind: 'refused', afterMs: retryAfterMs },
-});
+const busyDevice: Rule = ({ retryAfterMs }, reason) => {
+  const pauseMs = retryAfterMs ?? BUSY_DEVICE_PAUSE_MS;
+  return {
+    outcome: repeat(reason, pauseMs),
+    origin: { kind: 'refused', afterMs: retryAfterMs },
+    pauseEndpointMs: pauseMs,
+  };
+};
 /** Of everything that we send there. */
 const throttled: Rule = ({ retryAfterMs }, reason) => ({
   outcome: repeat(reason, retryAfterMs),
   origin: { kind: 'throttled', afterMs: retryAfterMs },
+  pauseEndpointMs: 0,
 });
 /**
  * Where it is not said of whom. With the big four one subscription that is sent too much must not hold up all browsers
@@ -70,7 +78,10 @@ const tooMany: Rule = (answer, reason, deliveries) =>
 const trouble: Rule = ({ retryAfterMs }, reason) => ({
   outcome: repeat(reason, retryAfterMs),
   origin: { kind: 'failed', afterMs: retryAfterMs },
+  pauseEndpointMs: 0,
 });
+/** "Immediate retry ok", and the way to this one subscription is in trouble. */
+const again: Rule = ({ retryAfterMs }, reason) => ended(repeat(reason, retryAfterMs));
 /**
  * Our signature or who we are was refused. As long as the same service takes other pushes it is about this
  * subscription. Otherwise it is tried again after a while; and when one of the big four says so and nothing is delivered
@@ -78,11 +89,12 @@ const trouble: Rule = ({ retryAfterMs }, reason) => ({
  * subscribe with a push service of his own that refuses everything.
  */
 const signatureRefused: Rule = ({ from }, reason, deliveries) => {
-  if (deliveries.originDelivers()) return { outcome: { kind: 'dropped', reason }, origin: WELL };
+  if (deliveries.originDelivers()) return ended({ kind: 'dropped', reason });
   const isOurs = from !== 'other' && !deliveries.anybodyDelivers();
   return {
     outcome: isOurs ? { kind: 'misconfigured', reason } : repeat(reason, SIGNATURE_REFUSED_PAUSE_MS),
     origin: { kind: 'refused', afterMs: SIGNATURE_REFUSED_PAUSE_MS },
+    pauseEndpointMs: 0,
   };
 };
 
@@ -125,12 +137,12 @@ const documented: Readonly<Record<string, Rule>> = {
   '413 errno-104': dropped,
   '429 errno-201': busyDevice, // the bridge behind this subscription limits its rate
   '500 errno-999': trouble,
-  '502 errno-900': busyDevice, // so do these four: other subscriptions take other ways
-  '502 errno-901': busyDevice,
-  '502 errno-902': busyDevice,
-  '502 errno-903': busyDevice,
+  '502 errno-900': again, // the bridge again: other subscriptions take other ways
+  '502 errno-901': again,
+  '502 errno-902': again,
+  '502 errno-903': again,
   '503 errno-201': trouble,
-  '503 errno-202': busyDevice, // "immediate retry ok"
+  '503 errno-202': again,
   // Google's push service answers in words; those that name the key are told apart.
   '403 key-mismatch': dropped, // "do not correspond to the credentials used to create the subscriptions"
   '400 UnauthorizedRegistration': dropped, // a subscription of the time before VAPID

@@ -5,13 +5,14 @@ import {
   WEB_PUSH_AUTH_BYTES,
   type WebPushKeys,
 } from '../../crypto/web-push.js';
-import { badInput, badValue, type ClientError } from '../../domain/errors.js';
+import { badValue, type ClientError } from '../../domain/errors.js';
 import type { Device } from '../../domain/device.js';
-import { SERVICE_ID_MIN_BYTES } from '../../domain/ids.js';
+import { SERVICE_ID_MAX_BYTES, SERVICE_ID_MIN_BYTES } from '../../domain/ids.js';
 import { fail, ok, type Result } from '../../domain/result.js';
-import type { EndpointGuard } from '../endpoint-guard.js';
+import { normaliseUrl, type EndpointGuard } from '../endpoint-guard.js';
 import type { ValidationPurpose } from '../port.js';
 import { deviceOf, readServiceInfo, type ServiceInfo } from '../service-info.js';
+import { hasField, missingField, readBytesField, readKeyFields } from './fields.js';
 import type { VapidKeys } from './vapid.js';
 
 /** What is kept with a subscription: how its pushes are encrypted and signed. */
@@ -53,51 +54,33 @@ export function readSubscription(
 ): Result<Device, ClientError> {
   const info = readServiceInfo(serviceInfo);
   if (!info.ok) return info;
-  const endpoint = readEndpoint(info.value, guard);
+  const endpoint = readEndpoint(info.value);
   if (!endpoint.ok) return endpoint;
-  if (purpose === 'unsubscribe') return deviceOf(endpoint.value);
-  const keys = readKeys(info.value);
+  // Who unsubscribes may be rid of an endpoint that the options no longer allow.
+  if (purpose === 'unsubscribe') return deviceOf(endpoint.value.href);
+  const refusal = guard.refusalOf(endpoint.value);
+  if (refusal !== null) return fail(badValue(`Invalid endpoint: ${refusal}`));
+  const keys = readKeyFields(info.value);
   if (!keys.ok) return keys;
   const vapidKey = readVapidKey(info.value, vapidKeys);
   if (!vapidKey.ok) return vapidKey;
   const subscriber = { keys: keys.value, vapidKeyId: vapidKey.value.id };
-  return deviceOf(endpoint.value, encodeSubscriber(subscriber));
+  return deviceOf(endpoint.value.href, encodeSubscriber(subscriber));
 }
 
-function readEndpoint(info: ServiceInfo, guard: EndpointGuard): Result<string, ClientError> {
-  if (!Object.hasOwn(info, 'endpoint')) return missing('endpoint');
+function readEndpoint(info: ServiceInfo): Result<URL, ClientError> {
+  if (!hasField(info, 'endpoint')) return missingField('endpoint');
   const { endpoint } = info;
   if (typeof endpoint !== 'string') return fail(badValue('Invalid endpoint: expected a string'));
-  const url = guard.checkUrl(endpoint);
+  const url = normaliseUrl(endpoint, SERVICE_ID_MAX_BYTES);
   if (!url.ok) return fail(badValue(`Invalid endpoint: ${url.error}`));
-  return url.value.href.length < SERVICE_ID_MIN_BYTES
-    ? fail(badValue('Invalid endpoint: too short'))
-    : ok(url.value.href);
-}
-
-function readKeys(info: ServiceInfo): Result<WebPushKeys, ClientError> {
-  let from = info;
-  if (Object.hasOwn(info, 'keys')) {
-    const { keys } = info;
-    if (typeof keys !== 'object' || keys === null || Array.isArray(keys)) {
-      return fail(badValue('Invalid keys: expected an object'));
-    }
-    from = keys as ServiceInfo;
-  }
-  const p256dh = readBytes(from, 'p256dh', P256_PUBLIC_KEY_BYTES);
-  if (!p256dh.ok) return p256dh;
-  const auth = readBytes(from, 'auth', WEB_PUSH_AUTH_BYTES);
-  if (!auth.ok) return auth;
-  const keys = parseWebPushKeys(p256dh.value, auth.value);
-  return keys === null ? fail(badValue('Invalid p256dh: not a point on P-256')) : ok(keys);
+  return url.value.href.length < SERVICE_ID_MIN_BYTES ? fail(badValue('Invalid endpoint: too short')) : url;
 }
 
 function readVapidKey(info: ServiceInfo, vapidKeys: VapidKeys): Result<VapidKey, ClientError> {
-  const name = ['vapid_key', 'applicationServerKey'].find(
-    (candidate) => Object.hasOwn(info, candidate) && info[candidate] !== null,
-  );
+  const name = ['vapid_key', 'applicationServerKey'].find((candidate) => hasField(info, candidate));
   if (name === undefined) return ok(vapidKeys.preferred);
-  const publicKey = readBytes(info, name, P256_PUBLIC_KEY_BYTES);
+  const publicKey = readBytesField(info, name, P256_PUBLIC_KEY_BYTES);
   if (!publicKey.ok) return publicKey;
   const key = vapidKeys.ofPublicKey(publicKey.value);
   // What the client can do about it, because no retry will help.
@@ -105,23 +88,3 @@ function readVapidKey(info: ServiceInfo, vapidKeys: VapidKeys): Result<VapidKey,
     ? fail(badValue(`Invalid ${name}: not a key of this server; subscribe again with one of its keys`))
     : ok(key);
 }
-
-function readBytes(info: ServiceInfo, name: string, byteCount: number): Result<Buffer, ClientError> {
-  if (!Object.hasOwn(info, name)) return missing(name);
-  const bytes = decodeBase64(info[name], byteCount);
-  return bytes === null
-    ? fail(badValue(`Invalid ${name}: expected ${byteCount} bytes in base64url`))
-    : ok(bytes);
-}
-
-/** Either alphabet, with or without padding. */
-function decodeBase64(text: unknown, byteCount: number): Buffer | null {
-  const digits = Math.ceil((byteCount * 4) / 3);
-  if (typeof text !== 'string' || text.length < digits || text.length > digits + 2) return null;
-  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) return null;
-  const bytes = Buffer.from(text, 'base64');
-  return bytes.length === byteCount ? bytes : null;
-}
-
-const missing = (name: string): Result<never, ClientError> =>
-  fail(badInput(`Error: missing required key '${name}'`));

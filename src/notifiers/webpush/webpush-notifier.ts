@@ -12,6 +12,8 @@ import { fail, ok, type Result } from '../../domain/result.js';
 import { readOptionalFile } from '../credential-files.js';
 import { trustAnchors } from '../endpoint.js';
 import { EndpointGuard, invalidNetwork } from '../endpoint-guard.js';
+import type { ResolveName } from '../endpoint-names.js';
+import { EndpointPauses } from '../endpoint-pauses.js';
 import { HttpClient, httpOptionsOf, type HttpResult } from '../http-client.js';
 import { OriginGates, type GateResult } from '../origin-gates.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth, ValidationPurpose } from '../port.js';
@@ -25,6 +27,8 @@ import type { WebpushEntry } from './webpush-entry.js';
 
 export interface WebpushDependencies {
   readonly clock: Clock;
+  /** Default: the name servers of this machine. */
+  readonly resolve?: ResolveName;
 }
 
 /** Four weeks: no push service keeps a message longer. */
@@ -57,7 +61,7 @@ export interface WebpushNotifier extends Notifier {
 export function createWebpushNotifier(
   service: ServiceName,
   entry: WebpushEntry,
-  { clock }: WebpushDependencies,
+  { clock, resolve }: WebpushDependencies,
 ): Result<WebpushNotifier, string> {
   const vapidKeys = loadVapidKeys(entry.vapidKeyFiles ?? []);
   if (!vapidKeys.ok) return vapidKeys;
@@ -74,6 +78,7 @@ export function createWebpushNotifier(
     allowNetworks,
     ports: entry.ports ?? [443],
     maxUrlLength: SERVICE_ID_MAX_BYTES,
+    ...(resolve === undefined ? {} : { resolve }),
   });
   const connections = entry.connections ?? CONNECTIONS_PER_ORIGIN;
   const http = httpOptionsOf({ ...entry, connections }, { trustAnchors: trustAnchors(ca.value), guard });
@@ -114,6 +119,7 @@ class BrowserNotifier implements WebpushNotifier {
   readonly vapidPublicKeys: readonly string[];
   readonly #parts: Parts;
   readonly #deliveries = new OriginDeliveries();
+  readonly #pauses = new EndpointPauses();
   readonly #maxTtlSeconds: number;
   readonly #retryAfterMaxMs: number;
   readonly #hasTopic: boolean;
@@ -148,9 +154,13 @@ class BrowserNotifier implements WebpushNotifier {
   async send(push: Push, signal: AbortSignal): Promise<Outcome> {
     const message = this.#messageFor(push);
     if (!message.ok) return message.error;
+    const nowMs = this.clock.nowMs();
+    const { serviceId } = push.device;
+    const pausedMs = this.#pauses.leftMs(serviceId, nowMs);
+    if (pausedMs > 0) return { kind: 'postponed', reason: 'endpoint-paused', afterMs: pausedMs };
     const { gates } = this.#parts;
     const { origin } = message.value.url;
-    const refusal = gates.enter(origin, this.clock.nowMs());
+    const refusal = gates.enter(origin, nowMs);
     if (refusal !== null) {
       return { kind: 'postponed', reason: refusal.reason, afterMs: refusal.postponeMs };
     }
@@ -158,6 +168,8 @@ class BrowserNotifier implements WebpushNotifier {
     try {
       const verdict = await this.#request(push, message.value, signal);
       learnt = verdict.origin;
+      const { pauseEndpointMs } = verdict;
+      if (pauseEndpointMs > 0) this.#pauses.pause(serviceId, this.clock.nowMs() + pauseEndpointMs);
       return verdict.outcome;
     } finally {
       gates.leave(origin, this.clock.nowMs(), learnt);
@@ -245,10 +257,13 @@ const topicOf = (dedupeKey: Buffer): string => blake2b(TOPIC_BYTES, [dedupeKey])
 
 /** No answer: it is this origin's trouble, never the notifier's. */
 function verdictOfFailure(reason: Extract<HttpResult, { kind: 'failure' }>['reason']): Verdict {
-  if (reason === 'forbidden-address') return { outcome: dropped(reason), origin: { kind: 'unknown' } };
-  const isOurs = reason === 'aborted' || reason === 'closed';
+  const saysNothing = reason === 'forbidden-address' || reason === 'aborted' || reason === 'closed';
   return {
-    outcome: { kind: 'retry', reason, cause: 'server', afterMs: null, scope: 'push' },
-    origin: { kind: isOurs ? 'unknown' : 'failed' },
+    outcome:
+      reason === 'forbidden-address'
+        ? dropped(reason)
+        : { kind: 'retry', reason, cause: 'server', afterMs: null, scope: 'push' },
+    origin: { kind: saysNothing ? 'unknown' : 'failed' },
+    pauseEndpointMs: 0,
   };
 }
