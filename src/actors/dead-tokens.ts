@@ -15,9 +15,12 @@ export interface DeadTokensDeps {
 
 export type ReportDeadToken = (push: Push, sinceMs: number | null) => void;
 
+/** Of one device: nobody else's changes wait behind a device that somebody subscribed to thousands of accounts. */
+const REMOVALS_AT_ONCE = 100;
+
 /**
  * A provider calls a token dead: every subscription of that device goes, unless it was renewed since, or the guard
- * finds that too many go at once. When the store is away nothing happens: the next push will tell again.
+ * finds that too many devices go at once. When the store is away nothing happens: the next push will tell again.
  */
 export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
   const inProgress = new Set<string>();
@@ -26,20 +29,21 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
 
   const remove = async (push: Push, sinceMs: number): Promise<void> => {
     const { service, device } = push;
-    for (const account of await deps.accountsOfDevice(service, device.serviceId)) {
-      if (!deps.guard.allow(service)) return;
-      const key = { account, service, serviceId: device.serviceId };
-      const onKept = (): void => deps.guard.kept(service);
-      deps.subscriptions.tokenDied(
-        key,
-        sinceMs,
-        () => {
+    const accounts = await deps.accountsOfDevice(service, device.serviceId);
+    if (accounts.length === 0 || !deps.guard.allow(service)) return;
+    let removed = 0;
+    for (let start = 0; start < accounts.length; start += REMOVALS_AT_ONCE) {
+      const slice = accounts.slice(start, start + REMOVALS_AT_ONCE).map(async (account) => {
+        try {
+          const key = { account, service, serviceId: device.serviceId };
+          if (await deps.subscriptions.tokenDied(key, sinceMs)) removed += 1;
+        } catch {
           onFailure();
-          onKept();
-        },
-        onKept,
-      );
+        }
+      });
+      await Promise.all(slice);
     }
+    if (removed === 0) deps.guard.kept(service);
   };
 
   return (push, sinceMs) => {

@@ -2,11 +2,15 @@ import { assertNever } from '../domain/assert-never.js';
 import { nowSeconds, type Clock } from '../domain/clock.js';
 import type { Subscription, SubscriptionKey } from '../domain/subscription.js';
 import type { AccountSlot } from '../subscription-index/port.js';
+import { isPackable } from '../subscription-index/record.js';
 import type { SubscriptionIndex } from '../subscription-index/subscription-index.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Actor, ActorSystem } from './spawn.js';
 
 export type SubscribeResult = 'added' | 'updated' | 'stale';
+
+/** What looking at the row has changed in the index. */
+export type RereadResult = 'same' | 'put' | 'removed';
 
 /** The changes of one subscription, in the order in which they were told. */
 type SubscriptionMessage =
@@ -26,16 +30,23 @@ type SubscriptionMessage =
       readonly kind: 'token-died';
       readonly key: SubscriptionKey;
       readonly sinceMs: number;
+      readonly resolve: (removed: boolean) => void;
       readonly reject: (error: unknown) => void;
-      readonly onKept: () => void;
     }
-  | { readonly kind: 'expired'; readonly key: SubscriptionKey };
+  | { readonly kind: 'expired'; readonly key: SubscriptionKey }
+  | {
+      readonly kind: 'reread';
+      readonly key: SubscriptionKey;
+      readonly resolve: (result: RereadResult) => void;
+      readonly reject: (error: unknown) => void;
+    };
 
 export interface SubscriptionActorDeps {
   readonly store: {
     upsert(subscription: Subscription, nowMs: number): Promise<SubscribeResult>;
     remove(key: SubscriptionKey): Promise<boolean>;
-    removeIfNotRenewedSince(key: SubscriptionKey, sinceMs: number): Promise<boolean>;
+    removeIfNotRenewedSince(key: SubscriptionKey, sinceMs: number, nowMs: number): Promise<boolean>;
+    find(key: SubscriptionKey): Promise<Subscription | null>;
   };
   readonly index: SubscriptionIndex;
   /** The account is new, or storage nodes must hear of a change. */
@@ -56,16 +67,18 @@ export interface SubscriptionActors {
   subscribe(subscription: Subscription): Promise<SubscribeResult>;
   /** False when there was none. */
   unsubscribe(key: SubscriptionKey): Promise<boolean>;
-  /** The provider says the token is dead since `sinceMs`: removed unless the client has renewed it later. */
-  tokenDied(
-    key: SubscriptionKey,
-    sinceMs: number,
-    onFailure: (error: unknown) => void,
-    /** It was renewed, or is not there. */
-    onKept?: () => void,
-  ): void;
+  /**
+   * The provider says the token is dead since `sinceMs`: removed unless the client has renewed it later. Whether it
+   * was removed; rejects when the store is away.
+   */
+  tokenDied(key: SubscriptionKey, sinceMs: number): Promise<boolean>;
   /** The row is gone because its signature has run out. */
   expired(key: SubscriptionKey): void;
+  /**
+   * The row may have changed behind our back (restored by an operator, or the answer to a change was lost): the index
+   * is made what the row is. Rejects when the store is away.
+   */
+  reread(key: SubscriptionKey): Promise<RereadResult>;
   readonly living: number;
 }
 
@@ -77,30 +90,42 @@ export function createSubscriptionActors(
   const living = new Map<string, Actor<SubscriptionMessage>>();
   let spawned = 0;
 
-  const removeFromIndex = (key: SubscriptionKey): void => {
+  /** Whether it was there. */
+  const removeFromIndex = (key: SubscriptionKey): boolean => {
     const removal = index.remove(key);
     switch (removal.kind) {
       case 'absent':
-        return;
+        return false;
       case 'removed':
         if (removal.monitorChanged) deps.accountChanged(removal.slot);
-        return;
+        return true;
       case 'account-removed':
         deps.accountRemoved(removal.slot);
-        return;
+        return true;
       default:
-        assertNever(removal);
+        return assertNever(removal);
     }
+  };
+
+  const putIntoIndex = (subscription: Subscription): void => {
+    const { slot, monitorChanged } = index.upsert(subscription);
+    if (monitorChanged) deps.accountChanged(slot);
   };
 
   const subscribe = async (subscription: Subscription): Promise<SubscribeResult> => {
     const result = await store.upsert(subscription, clock.nowMs());
     // 'stale': the database keeps a newer signature, and so does the index.
-    if (result !== 'stale') {
-      const { slot, monitorChanged } = index.upsert(subscription);
-      if (monitorChanged) deps.accountChanged(slot);
-    }
+    if (result !== 'stale') putIntoIndex(subscription);
     return result;
+  };
+
+  const reread = async (key: SubscriptionKey): Promise<RereadResult> => {
+    const row = await store.find(key);
+    // One that no client can have made (put there by another hand) is left out, as at the first load.
+    if (row === null || !isPackable(row)) return removeFromIndex(key) ? 'removed' : 'same';
+    if (index.holds(row)) return 'same';
+    putIntoIndex(row);
+    return 'put';
   };
 
   const handle = async (_state: null, message: SubscriptionMessage): Promise<null> => {
@@ -119,12 +144,12 @@ export function createSubscriptionActors(
         return null;
       case 'token-died':
         try {
-          if (await store.removeIfNotRenewedSince(message.key, message.sinceMs)) {
+          const removed = await store.removeIfNotRenewedSince(message.key, message.sinceMs, clock.nowMs());
+          if (removed) {
             metrics.subscriptionChanges.of('dead-token').add();
             removeFromIndex(message.key);
-          } else {
-            message.onKept();
           }
+          message.resolve(removed);
         } catch (error) {
           message.reject(error);
         }
@@ -135,6 +160,9 @@ export function createSubscriptionActors(
           metrics.subscriptionChanges.of('expired').add();
           removeFromIndex(message.key);
         }
+        return null;
+      case 'reread':
+        await reread(message.key).then(message.resolve, message.reject);
         return null;
       default:
         return assertNever(message);
@@ -172,8 +200,9 @@ export function createSubscriptionActors(
       ),
     unsubscribe: (key) =>
       new Promise((resolve, reject) => tell(key, { kind: 'unsubscribe', key, resolve, reject })),
-    tokenDied: (key, sinceMs, reject, onKept = () => undefined) =>
-      tell(key, { kind: 'token-died', key, sinceMs, reject, onKept }),
+    tokenDied: (key, sinceMs) =>
+      new Promise((resolve, reject) => tell(key, { kind: 'token-died', key, sinceMs, resolve, reject })),
     expired: (key) => tell(key, { kind: 'expired', key }),
+    reread: (key) => new Promise((resolve, reject) => tell(key, { kind: 'reread', key, resolve, reject })),
   };
 }

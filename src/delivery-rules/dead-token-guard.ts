@@ -2,7 +2,7 @@ import type { Clock } from '../domain/clock.js';
 import type { ServiceName } from '../domain/ids.js';
 
 export interface DeadTokenGuardOptions {
-  /** Share of a notifier's subscriptions that may be removed within the window, in per cent. */
+  /** Share of a notifier's devices that may be removed within the window, in per cent. */
   readonly percent: number;
   /** So many are always allowed. */
   readonly minimum: number;
@@ -11,15 +11,17 @@ export interface DeadTokenGuardOptions {
 
 interface Window {
   startedAtMs: number;
-  /** Subscriptions at the start of the window, the base of the percentage. */
+  /** Devices at the start of the window, about: the base of the percentage. */
   base: number;
   removed: number;
   alarmed: boolean;
 }
 
 /**
- * A wrong topic or a mixed-up sandbox makes every token look dead. When too many of a notifier's subscriptions would
- * go at once, removal stops for the rest of the window and somebody is told.
+ * A wrong topic or a mixed-up sandbox makes every token look dead. When too many of a notifier's devices would go at
+ * once, removal stops for the rest of the window and somebody is told. A device counts once, however many accounts it
+ * watches. `countOf` may answer with the number of subscriptions where devices are not counted: most devices watch one
+ * account and some groups, so the share that is allowed is then larger by that factor, and the minimum the same.
  */
 export class DeadTokenGuard {
   readonly #windows = new Map<ServiceName, Window>();
@@ -31,7 +33,7 @@ export class DeadTokenGuard {
     private readonly onAlarm: (service: ServiceName) => void,
   ) {}
 
-  /** Whether one more subscription of this service may be removed; counts it when so. */
+  /** Whether one more device of this service may be removed; counts it when so. */
   allow(service: ServiceName): boolean {
     const now = this.clock.nowMs();
     let window = this.#windows.get(service);
@@ -51,7 +53,7 @@ export class DeadTokenGuard {
     return false;
   }
 
-  /** What was allowed did not take place: the subscription had been renewed, was gone, or the store was away. */
+  /** What was allowed did not take place: all of the device had been renewed, was gone, or the store was away. */
   kept(service: ServiceName): void {
     const window = this.#windows.get(service);
     if (window !== undefined && window.removed > 0) window.removed -= 1;

@@ -26,8 +26,10 @@ import {
 } from './statement.js';
 import { SubscriptionPageReader } from './subscription-pages.js';
 import {
+  absentSubscriptions,
   accountsOfDevice,
   countSubscriptions,
+  findSubscriptions,
   removeExpiredSubscriptions,
   removeSubscriptions,
   subscriptionPage,
@@ -58,8 +60,23 @@ interface Upsert {
 interface Removal {
   readonly key: SubscriptionKey;
   readonly renewedBeforeMs: number;
+  /** Null: nothing is kept of it. */
+  readonly tombstone: Tombstone | null;
 }
 
+interface Tombstone {
+  readonly reason: 'dead-token';
+  readonly removedAtMs: number;
+}
+
+export interface SubscriptionPage {
+  readonly subscriptions: readonly Subscription[];
+  /** For the next page. */
+  readonly lastId: number;
+}
+
+/** Each may come with 100 kB of service data. */
+const FIND_MAX_ROWS = 100;
 const ALWAYS_MS = Number.MAX_SAFE_INTEGER;
 const PAGE_DATA_MAX_BYTES = 8 * 1024 * 1024;
 
@@ -72,6 +89,8 @@ export class SubscriptionStore {
   readonly #log: Log;
   readonly #upserts: BatchWriter<Upsert, UpsertResult>;
   readonly #removals: BatchWriter<Removal, boolean>;
+  /** Questions are gathered like writes. */
+  readonly #finds: BatchWriter<SubscriptionKey, Subscription | null>;
 
   constructor({ database, log, writer }: SubscriptionStoreOptions) {
     this.#database = database;
@@ -86,6 +105,11 @@ export class SubscriptionStore {
       (batch) => this.#remove(batch),
       writer,
     );
+    this.#finds = new BatchWriter(keyText, (batch) => this.#find(batch), {
+      ...writer,
+      maxRows: Math.min(writer.maxRows, FIND_MAX_ROWS),
+      maxInFlight: 1,
+    });
   }
 
   /**
@@ -99,12 +123,36 @@ export class SubscriptionStore {
 
   /** Whether it was there. */
   remove(key: SubscriptionKey): Promise<boolean> {
-    return this.#removals.add({ key, renewedBeforeMs: ALWAYS_MS });
+    return this.#removals.add({ key, renewedBeforeMs: ALWAYS_MS, tombstone: null });
   }
 
-  /** For a dead token: removes it unless a subscribe came at `sinceMs` (unix milliseconds) or later. */
-  removeIfNotRenewedSince(key: SubscriptionKey, sinceMs: number): Promise<boolean> {
-    return this.#removals.add({ key, renewedBeforeMs: Math.ceil(sinceMs) });
+  /**
+   * For a dead token: removes it unless a subscribe came at `sinceMs` (unix milliseconds) or later; what is removed is
+   * kept as a tombstone, from which `Tombstones.restore` brings it back.
+   */
+  removeIfNotRenewedSince(key: SubscriptionKey, sinceMs: number, nowMs: number): Promise<boolean> {
+    const tombstone = { reason: 'dead-token', removedAtMs: Math.floor(nowMs) } as const;
+    return this.#removals.add({ key, renewedBeforeMs: Math.ceil(sinceMs), tombstone });
+  }
+
+  /** As it is in the table now; null when it is not there. Buffers are views into an answer: copy what is kept. */
+  find(key: SubscriptionKey): Promise<Subscription | null> {
+    return this.#finds.add(key);
+  }
+
+  /** Those of the keys that have no row. */
+  async absent(keys: readonly SubscriptionKey[]): Promise<SubscriptionKey[]> {
+    const rows = await this.#database.rows(absentSubscriptions, keyParameters(keys));
+    const absent = new Set(rows.map((row) => numberCell(row, 0)));
+    return keys.filter((_key, index) => absent.has(index + 1));
+  }
+
+  /** Up to `limit` rows after an id, in the order of the ids; null at the end. Buffers are views, see `find`. */
+  async page(afterId: number, limit: number): Promise<SubscriptionPage | null> {
+    const [row] = await this.#database.rows(subscriptionPage, [afterId, limit, PAGE_DATA_MAX_BYTES]);
+    const lastId = nullableNumberCell(row, 0);
+    if (lastId === null) return null;
+    return { subscriptions: readPacked(textCell(row, 2)), lastId };
   }
 
   async accountsOfDevice(service: ServiceName, serviceId: ServiceId): Promise<AccountId[]> {
@@ -164,7 +212,7 @@ export class SubscriptionStore {
 
   /** Resolves when every write has been answered; for a stop. */
   async idle(): Promise<void> {
-    await Promise.all([this.#upserts.idle(), this.#removals.idle()]);
+    await Promise.all([this.#upserts.idle(), this.#removals.idle(), this.#finds.idle()]);
   }
 
   async #write(batch: readonly Upsert[]): Promise<readonly UpsertResult[]> {
@@ -176,15 +224,31 @@ export class SubscriptionStore {
 
   async #remove(batch: readonly Removal[]): Promise<readonly boolean[]> {
     const rows = await this.#database.rows(removeSubscriptions, [
-      byteaArray(batch.map(({ key }) => key.account)),
-      textArray(batch.map(({ key }) => key.service)),
-      textArray(batch.map(({ key }) => key.serviceId)),
+      ...keyParameters(batch.map(({ key }) => key)),
       bigintArray(batch.map(({ renewedBeforeMs }) => renewedBeforeMs)),
+      textArray(batch.map(({ tombstone }) => tombstone?.reason ?? null)),
+      bigintArray(batch.map(({ tombstone }) => tombstone?.removedAtMs ?? 0)),
     ]);
     const removed = new Set(rows.map((row) => numberCell(row, 0)));
     return batch.map((_, index) => removed.has(index + 1));
   }
+
+  async #find(batch: readonly SubscriptionKey[]): Promise<readonly (Subscription | null)[]> {
+    const [row] = await this.#database.rows(findSubscriptions, keyParameters(batch));
+    if (row?.[0] === null) return batch.map(() => null);
+    const found = new Map(readPacked(textCell(row, 0)).map((found) => [keyText(found), found]));
+    return batch.map((key) => found.get(keyText(key)) ?? null);
+  }
 }
+
+const readPacked = (hex: string): Subscription[] =>
+  new SubscriptionPageReader().read(Buffer.from(hex, 'hex'));
+
+const keyParameters = (keys: readonly SubscriptionKey[]): Parameter[] => [
+  byteaArray(keys.map(({ account }) => account)),
+  textArray(keys.map(({ service }) => service)),
+  textArray(keys.map(({ serviceId }) => serviceId)),
+];
 
 function upsertParameters(batch: readonly Upsert[]): Parameter[] {
   const subscriptions = batch.map(({ subscription }) => subscription);

@@ -178,6 +178,23 @@ export class RecordCursor {
     return this.#chunk.subarray(start, start + this.#chunk.readUInt32LE(this.#at + ENTRY_LENGTH));
   }
 
+  /** Whether the record is what `writeRecord` makes of the subscription, whose key is the same. */
+  equals(subscription: Subscription): boolean {
+    const { namespaces, encryptionKey, serviceData, wantData } = subscription;
+    const key = this.#at + KEY;
+    const mine = this.serviceData;
+    return (
+      this.wantData === wantData &&
+      this.#namespaceCount === namespaces.length &&
+      namespaces.every(
+        (namespace, index) => this.#chunk.readInt16LE(this.#at + VARIABLE + 2 * index) === namespace,
+      ) &&
+      encryptionKey.compare(this.#chunk, key, key + encryptionKey.length) === 0 &&
+      (mine === null || serviceData === null ? mine === serviceData : mine.equals(serviceData)) &&
+      this.monitorEntry.equals(encodeMonitorEntry(subscription))
+    );
+  }
+
   /** Whether whatever the other subscription makes storage nodes report, this one makes them report too. */
   covers(other: RecordCursor): boolean {
     if (other.wantData && !this.wantData) return false;

@@ -168,6 +168,25 @@ export class SubscriptionIndex implements MonitoredAccounts {
     return { kind: 'removed', slot, monitorChanged };
   }
 
+  /** Whether the subscription is here, the same in everything. */
+  holds(subscription: Subscription): boolean {
+    const slot = this.#accounts.find(subscription.account);
+    const place = slot < 0 || !isPackable(subscription) ? null : this.#find(slot, subscription);
+    return place !== null && this.#other.moveTo(place.handle).equals(subscription);
+  }
+
+  /** The keys of an account's subscriptions; empty for a slot that is not in use. */
+  keysAt(slot: AccountSlot): SubscriptionKey[] {
+    const keys: SubscriptionKey[] = [];
+    const cursor = this.#cursor;
+    for (let handle = this.#accounts.head(slot); handle !== 0; handle = cursor.next) {
+      const service = this.#services[cursor.moveTo(handle).serviceNumber];
+      if (service === undefined) continue;
+      keys.push({ account: this.accountAt(slot), service, serviceId: cursor.serviceId });
+    }
+    return keys;
+  }
+
   /** Whether an account has room for the subscription: it is here already, or there are fewer than `max`. */
   hasRoomFor(key: SubscriptionKey, max: number): boolean {
     const slot = this.#accounts.find(key.account);

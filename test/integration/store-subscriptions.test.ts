@@ -172,17 +172,17 @@ describeWithDatabases('stored subscriptions', (fixture) => {
     expect(
       await Promise.all([store.remove(one), store.remove(one), store.remove(exampleSubscription('4'))]),
     ).toEqual([true, false, false]);
-    expect(await store.removeIfNotRenewedSince(two, NOW_MS)).toBe(false);
-    expect(await store.removeIfNotRenewedSince(two, NOW_MS + 1)).toBe(true);
+    expect(await store.removeIfNotRenewedSince(two, NOW_MS, NOW_MS + 50_000)).toBe(false);
+    expect(await store.removeIfNotRenewedSince(two, NOW_MS + 1, NOW_MS + 50_000)).toBe(true);
     await store.upsert(three, NOW_MS + 5000);
-    expect(await store.removeIfNotRenewedSince(three, NOW_MS + 5000)).toBe(false);
+    expect(await store.removeIfNotRenewedSince(three, NOW_MS + 5000, NOW_MS + 50_000)).toBe(false);
     expect(
       await store.upsert(
         { ...three, authorisation: { ...three.authorisation, signedAtSeconds: 1 } },
         NOW_MS + 9000,
       ),
     ).toBe('stale');
-    expect(await store.removeIfNotRenewedSince(three, NOW_MS + 5001)).toBe(true);
+    expect(await store.removeIfNotRenewedSince(three, NOW_MS + 5001, NOW_MS + 50_000)).toBe(true);
     expect(await loadAll(store)).toEqual([]);
   });
 
@@ -338,7 +338,7 @@ describeWithPostgres('subscriptions while PostgreSQL is away', (postgres) => {
         await Promise.all([
           ...seeds.map((seed) => first.upsert(exampleSubscription(seed), now)),
           ...seeds.toReversed().map((seed) => second.upsert(exampleSubscription(seed), now)),
-          ...seeds.toReversed().map((seed) => first.removeIfNotRenewedSince(exampleSubscription(seed), now)),
+          ...seeds.toReversed().map((seed) => first.removeIfNotRenewedSince(exampleSubscription(seed), now, now)),
         ]);
       }
       expect(await one.rows(statement('all', 'SELECT count(*) FROM subscriptions'))).toEqual([[100]]);

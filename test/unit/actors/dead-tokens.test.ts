@@ -3,7 +3,7 @@ import { DeadTokenGuard } from '../../../src/delivery-rules/dead-token-guard.js'
 import { createDeadTokenReporter } from '../../../src/actors/dead-tokens.js';
 import { createActorSystem } from '../../../src/actors/spawn.js';
 import { createSubscriptionActors } from '../../../src/actors/subscription.js';
-import type { AccountId, ServiceName } from '../../../src/domain/ids.js';
+import type { ServiceName } from '../../../src/domain/ids.js';
 import type { Push } from '../../../src/domain/push.js';
 import { SubscriptionIndex } from '../../../src/subscription-index/subscription-index.js';
 import { silentLog } from '../../../src/telemetry/log.js';
@@ -27,7 +27,7 @@ const pushTo = (label: string): Push => ({
   outboxId: null,
 });
 
-function setUp(answer: () => Promise<boolean>) {
+function setUp(answer: () => Promise<boolean>, accountsOf = (serviceId: string) => [accountOf(serviceId)]) {
   const clock = { nowMs: () => Date.now() };
   const metrics = new Metrics();
   const alarms: ServiceName[] = [];
@@ -46,6 +46,7 @@ function setUp(answer: () => Promise<boolean>) {
         state.tried += 1;
         return answer();
       },
+      find: () => Promise.resolve(null),
     },
     index: new SubscriptionIndex(1),
     accountChanged: () => undefined,
@@ -56,7 +57,7 @@ function setUp(answer: () => Promise<boolean>) {
   const report = createDeadTokenReporter({
     accountsOfDevice: (_service, serviceId) => {
       state.asked += 1;
-      return Promise.resolve([accountOf(serviceId)] as AccountId[]);
+      return Promise.resolve(accountsOf(serviceId));
     },
     subscriptions,
     guard,
@@ -87,5 +88,45 @@ describe('dead tokens', () => {
     for (let i = 0; i < 100; i += 1) report(pushTo(`later ${i}`), Date.now());
     expect(state.asked).toBe(before);
     expect(state.tried).toBe(MINIMUM);
+  });
+
+  it('count once for each device, however many accounts it watches', async () => {
+    const accountsOf = (serviceId: string) =>
+      Array.from({ length: 250 }, (_, i) => accountOf(`${serviceId} ${i}`));
+    const { report, state, alarms, subscriptions } = setUp(() => Promise.resolve(true), accountsOf);
+    for (let i = 1; i <= MINIMUM; i += 1) {
+      report(pushTo(`${i}`), Date.now());
+      await eventually(() => state.tried === 250 * i && subscriptions.living === 0);
+    }
+    expect(alarms).toEqual([]);
+    report(pushTo('one too many'), Date.now());
+    await eventually(() => alarms.length === 1);
+    expect(state.tried).toBe(250 * MINIMUM);
+  });
+
+  it('that nobody subscribes to do not count', async () => {
+    const { report, state, alarms } = setUp(
+      () => Promise.resolve(true),
+      () => [],
+    );
+    for (let i = 1; i <= 5 * MINIMUM; i += 1) {
+      report(pushTo(`${i}`), Date.now());
+      await eventually(() => state.asked === i);
+    }
+    expect(alarms).toEqual([]);
+  });
+
+  it('count as a device even when only one of its accounts was removed', async () => {
+    let calls = 0;
+    const { report, state, alarms, subscriptions } = setUp(
+      () => Promise.resolve((calls += 1) % 2 === 0),
+      (serviceId) => [accountOf(`${serviceId} 1`), accountOf(`${serviceId} 2`)],
+    );
+    for (let i = 1; i <= MINIMUM; i += 1) {
+      report(pushTo(`${i}`), Date.now());
+      await eventually(() => state.tried === 2 * i && subscriptions.living === 0);
+    }
+    report(pushTo('one too many'), Date.now());
+    await eventually(() => alarms.length === 1);
   });
 });

@@ -39,6 +39,11 @@ function memoryStore(clock: { nowMs(): number }) {
       const row = rows.get(idOf(key));
       return row !== undefined && row.renewedAtMs < sinceMs && rows.delete(idOf(key));
     },
+    async find(key: SubscriptionKey): Promise<Subscription | null> {
+      await pause();
+      if (state.isAway) throw new Error('away');
+      return rows.get(idOf(key))?.subscription ?? null;
+    },
     clock,
   };
 }
@@ -118,18 +123,54 @@ describe('subscription actors', () => {
 
   it('remove a dead token only when it has not been renewed since', async () => {
     const { actors, index, store, clock } = setUp();
-    const failures: unknown[] = [];
     await actors.subscribe(subscription);
-    actors.tokenDied(subscription, clock.now - 1000, (error) => failures.push(error));
-    await eventually(() => actors.living === 0);
+    expect(await actors.tokenDied(subscription, clock.now - 1000)).toBe(false);
     expect(index.size).toBe(1);
-    actors.tokenDied(subscription, clock.now + 1000, (error) => failures.push(error));
-    await eventually(() => actors.living === 0);
+    expect(await actors.tokenDied(subscription, clock.now + 1000)).toBe(true);
     expect(index.size).toBe(0);
     expect(store.rows.size).toBe(0);
     store.state.isAway = true;
-    actors.tokenDied(subscription, clock.now, (error) => failures.push(error));
-    await eventually(() => failures.length === 1);
+    await expect(actors.tokenDied(subscription, clock.now)).rejects.toThrow('away');
+  });
+
+  it('make the index what the row is when they are told to look again', async () => {
+    const { actors, index, store, changed, removed } = setUp();
+    expect(await actors.reread(subscription)).toBe('same');
+    // Restored by an operator.
+    store.rows.set(idOf(subscription), { subscription, renewedAtMs: 1 });
+    expect(await actors.reread(subscription)).toBe('put');
+    expect(index.match(subscription.account, 0)).toHaveLength(1);
+    expect(changed).toHaveLength(1);
+    expect(await actors.reread(subscription)).toBe('same');
+    // The answer to an update got lost.
+    const other = { ...renewed(subscription, 1_700_000_070), wantData: false };
+    store.rows.set(idOf(subscription), { subscription: other, renewedAtMs: 1 });
+    expect(await actors.reread(subscription)).toBe('put');
+    expect(index.match(subscription.account, 0).map(({ wantData }) => wantData)).toEqual([false]);
+    // The answer to a removal got lost.
+    store.rows.clear();
+    expect(await actors.reread(subscription)).toBe('removed');
+    expect(index.size).toBe(0);
+    expect(removed).toHaveLength(1);
+    // A row that no client of ours can have made.
+    const { authorisation } = subscription;
+    const odd = { ...subscription, authorisation: { ...authorisation, ed25519Key: null } };
+    store.rows.set(idOf(subscription), { subscription: odd, renewedAtMs: 1 });
+    expect(await actors.reread(subscription)).toBe('same');
+    store.state.isAway = true;
+    await expect(actors.reread(subscription)).rejects.toThrow('away');
+  });
+
+  it('look again in their turn: what a client changes meanwhile stays', async () => {
+    const { actors, index, store } = setUp();
+    store.rows.set(idOf(subscription), { subscription, renewedAtMs: 1 });
+    const [, , last] = await Promise.all([
+      actors.reread(subscription),
+      actors.unsubscribe(subscription),
+      actors.reread(subscription),
+    ]);
+    expect(last).toBe('same');
+    expect(index.size).toBe(0);
   });
 
   it('take an expired subscription out of the index, but not one renewed meanwhile', async () => {

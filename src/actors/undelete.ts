@@ -1,0 +1,63 @@
+import { nowSeconds, type Clock } from '../domain/clock.js';
+import type { ServiceName } from '../domain/ids.js';
+import type { Subscription } from '../domain/subscription.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { SubscriptionActors } from './subscription.js';
+
+export interface UndeleteFilter {
+  /** Null = of every service. */
+  readonly service: ServiceName | null;
+  /** Unix milliseconds: only what was removed then or later. */
+  readonly removedSinceMs: number;
+}
+
+/** Subscriptions, not devices. */
+export interface UndeleteReport {
+  readonly restored: number;
+  /** The signature has run out, or the client has subscribed anew. */
+  readonly skipped: number;
+}
+
+export interface UndeleteDeps {
+  /** `src/store/tombstones.ts`. */
+  readonly tombstones: {
+    restore(
+      filter: UndeleteFilter,
+      nowSeconds: number,
+      afterId: number,
+      limit: number,
+    ): Promise<{
+      readonly restored: readonly Subscription[];
+      readonly skipped: number;
+      readonly lastId: number;
+    } | null>;
+  };
+  /** Null when no server runs in this process: then the rows are all there is. */
+  readonly subscriptions: Pick<SubscriptionActors, 'reread'> | null;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+/** Each row may come with 100 kB of service data. */
+const PAGE_ROWS = 100;
+
+/**
+ * Brings back what was removed because a provider called its device dead: page by page, each committed and then taken
+ * up by the subscription actors, which look at the row again, since a client may change it at the same moment. Rejects
+ * with `StoreUnavailable`; what was restored until then is restored, and the same call goes on from there.
+ */
+export async function undelete(deps: UndeleteDeps, filter: UndeleteFilter): Promise<UndeleteReport> {
+  let restored = 0;
+  let skipped = 0;
+  let afterId = 0;
+  for (;;) {
+    const page = await deps.tombstones.restore(filter, nowSeconds(deps.clock), afterId, PAGE_ROWS);
+    if (page === null) return { restored, skipped };
+    afterId = page.lastId;
+    skipped += page.skipped;
+    restored += page.restored.length;
+    deps.metrics.subscriptionChanges.of('restored').add(page.restored.length);
+    const { subscriptions } = deps;
+    if (subscriptions !== null) await Promise.all(page.restored.map((key) => subscriptions.reread(key)));
+  }
+}
