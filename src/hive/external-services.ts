@@ -42,11 +42,12 @@ export class ExternalServices {
     this.#sampledLog = new SampledLog(deps.clock);
   }
 
-  /** Rejects like the store. */
+  /** Those that are expected, and those of earlier runs. Rejects like the store. */
   async load(): Promise<void> {
-    for (const name of await this.deps.store.load()) {
+    const { options, store, builtIn } = this.deps;
+    for (const name of [...options.notifiersExpected, ...(await store.load())]) {
       const service = parseExternalName(Buffer.from(name));
-      if (service === null || this.deps.builtIn(service)) continue;
+      if (service === null || builtIn(service) || this.#notifiers.has(service)) continue;
       this.#add(service);
     }
   }

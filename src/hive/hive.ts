@@ -1,4 +1,5 @@
 import type { Clock } from '../domain/clock.js';
+import { clientErrorCode } from '../domain/errors.js';
 import type { ServiceName } from '../domain/ids.js';
 import { fail, ok, type Result } from '../domain/result.js';
 import { parseListenAddress } from '../oxenmq/listen-address.js';
@@ -50,8 +51,10 @@ export interface Hive {
   listen(): Promise<Result<readonly OpenDoor[], string>>;
   /** Waits at most `waitMs` until all of these names are served; those that are still not. */
   expected(names: readonly string[], waitMs: number): Promise<readonly string[]>;
-  /** From here on subscriptions are served. Once. */
+  /** From here on subscriptions are served. */
   serve(handle: HandleSubscriptions): void;
+  /** No more subscriptions: who asks is told to try again later. Notifiers stay connected. */
+  stopServing(): void;
   notifier(service: string): ExternalNotifier | undefined;
   services(): readonly ServiceName[];
   /** Closes the doors; pushes under way end as `retry`. Idempotent. */
@@ -72,13 +75,19 @@ export function createHive(deps: HiveDeps): Hive {
     clock,
     log,
   });
+  let isStopping = false;
   let serve: (handle: HandleSubscriptions) => void = () => undefined;
   const serving = new Promise<HandleSubscriptions>((resolve) => (serve = resolve));
+  const handle: HandleSubscriptions = async (kind, body) => {
+    if (isStopping) return STOPPING;
+    const serveOne = await serving;
+    return isStopping ? STOPPING : serveOne(kind, body);
+  };
   const server = createOxenmqServer({
     commands: createHiveCommands({
       services,
       statistics,
-      handle: async (kind, body) => (await serving)(kind, body),
+      handle,
       bodyMaxBytes: options.bodyMaxBytes,
       metrics,
     }),
@@ -108,6 +117,10 @@ export function createHive(deps: HiveDeps): Hive {
     },
     expected: (names, waitMs) => services.expected(names, waitMs),
     serve,
+    stopServing() {
+      isStopping = true;
+      serve(async () => STOPPING);
+    },
     notifier: (service) => services.get(service),
     services: () => services.names(),
     async close() {
@@ -116,6 +129,12 @@ export function createHive(deps: HiveDeps): Hive {
     },
   };
 }
+
+/** A failure that clients repeat later (spec session-push-v2, 7). */
+const STOPPING = {
+  error: clientErrorCode.serviceTimeout,
+  message: 'The server is stopping, try again later',
+};
 
 function isOpenToNetworks(address: string): boolean {
   const parsed = parseListenAddress(address);

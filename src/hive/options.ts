@@ -1,6 +1,6 @@
 import type { OxenmqListenerOptions } from '../oxenmq/options.js';
 
-/** Settings of the doors for external notifiers and local tools; the first four as in the configuration. */
+/** Settings of the doors for external notifiers and local tools; some as in the configuration, under its names. */
 export interface HiveOptions {
   /** `session.listen`: plain, every peer has the level admin. */
   readonly listen: string | null;
@@ -9,6 +9,8 @@ export interface HiveOptions {
   readonly listenCurveAdmin: string | null;
   /** X25519 public keys, 64 hex digits each. */
   readonly listenCurveAdmins: readonly string[];
+  /** `session.notifiersExpected`: known from the start, so that their pushes wait even if they never registered. */
+  readonly notifiersExpected: readonly string[];
   /** From `notifier.validate` to its reply. Milliseconds. */
   readonly notifierTimeoutMs: number;
   /** A notifier that has not registered for this long is away; they do so every 5 s. Milliseconds. */
@@ -31,6 +33,7 @@ export const defaultHiveOptions: HiveOptions = {
   listenCurve: null,
   listenCurveAdmin: null,
   listenCurveAdmins: [],
+  notifiersExpected: [],
   notifierTimeoutMs: 15_000,
   notifierAwayMs: 15_000,
   bodyMaxBytes: 100_000,

@@ -254,8 +254,12 @@ describe('an external notifier', () => {
   });
 
   it('of an earlier run is known before it registers again', async () => {
-    const { hive, announced } = await openHive({}, ['test', 'apns', 'bad\nname']);
-    expect(announced.map(({ service }) => service)).toEqual(['test']);
+    const { hive, announced } = await openHive({ notifiersExpected: ['apns', 'soon', 'test'] }, [
+      'test',
+      'apns',
+      'bad\nname',
+    ]);
+    expect(announced.map(({ service }) => service)).toEqual(['soon', 'test']);
     expect((await hive.notifier('test')?.send(makePush('test', Buffer.from('de')), never))?.kind).toBe(
       'retry',
     );
@@ -353,6 +357,8 @@ describe('a start', () => {
     expect(json(await tool.request('push.subscribe', Buffer.alloc(100_001, 0x20)))).toMatchObject({
       error: 1,
     });
+    hive.stopServing();
+    expect(json(await tool.request('push.subscribe', '[]'))).toMatchObject({ error: 3 });
   });
 
   it('says why a door cannot be opened', async () => {
