@@ -34,9 +34,6 @@ const MAX_LIFETIME_SECONDS = 86_400;
 /** RFC 6749, 5.1, recommends to say; Huawei's and Google's tokens live for an hour. */
 const DEFAULT_LIFETIME_SECONDS = 3_600;
 
-/** A request for a token belongs to all pushes, so none of them can abort it; closing the client ends it. */
-const neverAborted = new AbortController().signal;
-
 /**
  * Asks for an access token by client credentials (RFC 6749, 4.4), as Huawei (spec session-push-v2, 12.3), Microsoft
  * accounts (spec uwpx-push, 6.3) and Entra ID want it. Never rejects; settles within the client's time limit.
@@ -48,7 +45,8 @@ export async function requestClientCredentials(options: ClientCredentialsOptions
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
     body: formOf(credentials),
-    signal: neverAborted,
+    // A token is for all pushes, so none of them can abort the request; closing the client ends it.
+    signal: new AbortController().signal,
   });
   if (result.kind === 'failure') return { kind: 'failed', cause: 'transport', afterMs: null };
   const afterMs = parseRetryAfterMs(result.headers['retry-after'], clock.nowMs(), RETRY_AFTER_MAX_MS);

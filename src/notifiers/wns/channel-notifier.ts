@@ -59,8 +59,9 @@ export class ChannelNotifier implements Notifier {
     private readonly client: HttpClient,
   ) {
     const { maxInFlight, toast } = settings;
-    // Most users are on one or two hosts: the window of the actor is bound enough for each.
-    this.#gates = new OriginGates({ maxInFlight });
+    // Most users are on one or two hosts, and nobody but Microsoft can set one up that hangs: the window of the actor is
+    // bound enough until one fails.
+    this.#gates = new OriginGates({ firstInFlight: maxInFlight, maxInFlight });
     this.capabilities = {
       content: 'sealed',
       batchSize: 1,
