@@ -1,5 +1,8 @@
 import type { Lane } from '../delivery-rules/credits.js';
+import type { ServiceName } from '../domain/ids.js';
 import type { Push } from '../domain/push.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
 
 /**
  * Told exactly once what became of a push that its source must answer for: true = delivered, in the outbox, or ended
@@ -18,4 +21,19 @@ export class HeldPush {
     /** Null: nobody waits for an answer, or it was given. */
     readonly onSafe: OnSafe | null,
   ) {}
+}
+
+/** Tells the source of a push, where one waits. A source that fails to hear is counted and harms nobody else. */
+export function createAnswer(service: ServiceName, log: Log, metrics: Metrics) {
+  return (held: HeldPush, isSafe: boolean): void => {
+    try {
+      held.onSafe?.(isSafe);
+    } catch (error) {
+      metrics.actorFailures.of('notifier').add();
+      log.error(
+        { notifier: service, fault: error instanceof Error ? error.name : typeof error },
+        'the source of a push failed to hear of it',
+      );
+    }
+  };
 }

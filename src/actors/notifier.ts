@@ -1,12 +1,13 @@
 import { Credits } from '../delivery-rules/credits.js';
 import { SendingLimits } from '../delivery-rules/sending-limits.js';
 import { assertNever } from '../domain/assert-never.js';
-import type { Outcome } from '../domain/outcome.js';
 import type { Push } from '../domain/push.js';
 import type { Notifier } from '../notifiers/port.js';
+import { AtProvider, type Settled } from './at-provider.js';
 import { Conclusions } from './conclusions.js';
 import { DevicePacing } from './device-pacing.js';
-import { HeldPush, type OnSafe } from './held-push.js';
+import { Gathered } from './gathered.js';
+import { createAnswer, HeldPush, type OnSafe } from './held-push.js';
 import { Journal } from './journal.js';
 import type { NotifierActor, NotifierActorDeps, NotifierActorOptions } from './notifier-contract.js';
 import { NotifierQueue } from './notifier-queue.js';
@@ -21,14 +22,9 @@ const DEFAULT_WINDOW_MIN = 8;
 const DEFAULT_SPILL_AFTER_MS = 1000;
 const DEFAULT_PACE_MAX_DEVICES = 100_000;
 
-interface Settled {
-  readonly held: HeldPush;
-  readonly outcome: Outcome;
-}
-
 type NotifierMessage =
-  | { readonly kind: 'arrived'; readonly pushes: HeldPush[] }
-  | { readonly kind: 'settled'; readonly settled: Settled[] }
+  | { readonly kind: 'arrived' }
+  | { readonly kind: 'settled' }
   | { readonly kind: 'claimed'; readonly pushes: Push[] }
   | { readonly kind: 'claim-failed' }
   | { readonly kind: 'tick' }
@@ -70,28 +66,19 @@ export function createNotifierActor(
   const accepted = metrics.pushesAccepted.of(service);
   const spilled = metrics.pushesSpilled.of(service);
 
-  let inFlight = 0;
   /** After the last look the window let nothing more through. */
   let isWindowFull = false;
   let wasHeldBack = false;
   let draining = false;
   let drained: (() => void) | null = null;
-  /** What arrived or settled since the actor was last told; null when nothing is on its way to it. */
-  let arriving: HeldPush[] | null = null;
-  let settling: Settled[] | null = null;
+  // A message of its own for each push would cost a turn of the event loop.
+  const arrived = new Gathered<HeldPush>(() => actor.tell({ kind: 'arrived' }));
+  const atProvider = new AtProvider(notifier, limits, clock, abort.signal, () => {
+    actor.tell({ kind: 'settled' });
+  });
 
   const onLost = (): void => metrics.pushesLost.of(service).add();
-  const answer = (held: HeldPush, isSafe: boolean): void => {
-    try {
-      held.onSafe?.(isSafe);
-    } catch (error) {
-      metrics.actorFailures.of('notifier').add();
-      log.error(
-        { notifier: service, fault: error instanceof Error ? error.name : typeof error },
-        'the source of a push failed to hear of it',
-      );
-    }
-  };
+  const answer = createAnswer(service, log, metrics);
   const finish = (held: HeldPush): void => {
     if (held.push.outboxId !== null) outbox.settle(held.push.outboxId);
     if (held.onSafe !== null) answer(held, true);
@@ -99,15 +86,6 @@ export function createNotifierActor(
   const end = (held: HeldPush): void => {
     credits.give(held.lane);
     finish(held);
-  };
-
-  const arrive = (held: HeldPush): void => {
-    if (arriving === null) {
-      arriving = [held];
-      actor.tell({ kind: 'arrived', pushes: arriving });
-    } else {
-      arriving.push(held);
-    }
   };
 
   const aside = new PutAside({ outbox, credits, onLost, answer });
@@ -120,7 +98,7 @@ export function createNotifierActor(
       wake();
     },
     answer,
-    onStored: arrive,
+    onStored: (held) => arrived.add(held),
   });
   const pacing =
     (options.paceSeconds ?? 0) > 0
@@ -159,7 +137,7 @@ export function createNotifierActor(
     if (!mayTake(clock.nowMs())) return false;
     const held = new HeldPush(push, 'fresh', onSafe ?? null);
     credits.take('fresh');
-    if (options.durability !== 'journal') arrive(held);
+    if (options.durability !== 'journal') arrived.add(held);
     else if (!journal.put(held)) {
       credits.give('fresh');
       return false;
@@ -168,31 +146,7 @@ export function createNotifierActor(
     return true;
   };
 
-  const settle = (held: HeldPush, outcome: Outcome): void => {
-    limits.hear(outcome, clock);
-    if (settling === null) {
-      settling = [{ held, outcome }];
-      actor.tell({ kind: 'settled', settled: settling });
-    } else {
-      settling.push({ held, outcome });
-    }
-  };
-
-  const send = (held: HeldPush): void => {
-    inFlight += 1;
-    held.generation = limits.generation;
-    // The port forbids it; a broken notifier must still not lose a push.
-    const broken = (): void =>
-      settle(held, { kind: 'retry', reason: 'internal', cause: 'transport', afterMs: null, scope: 'push' });
-    try {
-      notifier.send(held.push, abort.signal).then((outcome) => settle(held, outcome), broken);
-    } catch {
-      broken();
-    }
-  };
-
   const conclude = ({ held, outcome }: Settled, now: number): void => {
-    inFlight -= 1;
     if (outcome.kind === 'postponed') pacing?.unsent(held);
     limits.learn(outcome, held.generation, isWindowFull, now);
     conclusions.draw(held, outcome, now);
@@ -200,14 +154,16 @@ export function createNotifierActor(
 
   const sendWaiting = (now: number): void => {
     const limit = limits.inFlightLimit(now);
-    while (inFlight < limit) {
+    while (atProvider.count < limit) {
       const due = pacing?.sendDue(now) ?? null;
       const held = due ?? queue.next();
       if (held === null) break;
       if (conclusions.endIfExpired(held, now)) continue;
-      if (due !== null || pacing === null || pacing.admits(held, now, draining)) send(held);
+      if (due !== null || pacing === null || pacing.admits(held, now, draining)) {
+        atProvider.send(held);
+      }
     }
-    isWindowFull = inFlight >= limit;
+    isWindowFull = atProvider.count >= limit;
   };
 
   /** Everything that waits in memory goes where it survives us; what finds no room there stays. */
@@ -272,12 +228,10 @@ export function createNotifierActor(
   const apply = (message: NotifierMessage, now: number): void => {
     switch (message.kind) {
       case 'arrived':
-        arriving = null;
-        for (const held of message.pushes) queue.push(held);
+        for (const held of arrived.take()) queue.push(held);
         return;
       case 'settled':
-        settling = null;
-        concludeAll(message.settled, now);
+        concludeAll(atProvider.takeSettled(), now);
         return;
       case 'claimed':
         feed.arrived(message.pushes.length, now);
@@ -334,7 +288,7 @@ export function createNotifierActor(
     status: () => ({
       held: credits.held,
       waiting: queue.length + aside.refusedCount,
-      inFlight,
+      inFlight: atProvider.count,
       paced: pacing?.heldCount ?? 0,
       window: limits.window,
       windowMax: limits.windowMax,

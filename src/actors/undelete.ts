@@ -21,6 +21,8 @@ export interface UndeleteReport {
 export interface UndeleteDeps {
   /** `src/store/tombstones.ts`. */
   readonly tombstones: {
+    countByService(): Promise<ReadonlyMap<ServiceName, number>>;
+    countRestorable(filter: UndeleteFilter, nowSeconds: number): Promise<UndeleteReport>;
     restore(
       filter: UndeleteFilter,
       nowSeconds: number,
@@ -37,6 +39,20 @@ export interface UndeleteDeps {
   readonly clock: Clock;
   readonly metrics: Metrics;
 }
+
+/** What operators may do with removed devices; both reject with `StoreUnavailable`. */
+export interface DeletedDevices {
+  /** How many subscriptions wait to be brought back or forgotten, of each service. */
+  countByService(): Promise<ReadonlyMap<ServiceName, number>>;
+  /** `dryRun`: only says what would come back. */
+  undelete(request: UndeleteFilter & { readonly dryRun: boolean }): Promise<UndeleteReport>;
+}
+
+export const createDeletedDevices = (deps: UndeleteDeps): DeletedDevices => ({
+  countByService: () => deps.tombstones.countByService(),
+  undelete: ({ dryRun, ...filter }) =>
+    dryRun ? deps.tombstones.countRestorable(filter, nowSeconds(deps.clock)) : undelete(deps, filter),
+});
 
 /** Each row may come with 100 kB of service data. */
 const PAGE_ROWS = 100;

@@ -21,7 +21,9 @@ export class Pause {
     const current = this.untilMs(nowMs);
     // One pause for all that were in flight together.
     if (afterMs === null && current !== null) return;
-    const asked = nowMs + Math.min(Math.max(afterMs ?? this.#nextUnaskedMs, 0), this.maxMs);
+    // The clock cuts off what is less than a millisecond; a pause must not be shorter by it.
+    const lengthMs = afterMs === null ? this.#nextUnaskedMs : Math.max(afterMs, 0) + 1;
+    const asked = nowMs + Math.min(lengthMs, this.maxMs);
     this.#untilMs = Math.max(current ?? 0, asked);
     if (afterMs === null) this.#nextUnaskedMs = Math.min(this.#nextUnaskedMs * 2, LONGEST_UNASKED_PAUSE_MS);
   }

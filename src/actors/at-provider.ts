@@ -1,0 +1,63 @@
+import type { SendingLimits } from '../delivery-rules/sending-limits.js';
+import type { Clock } from '../domain/clock.js';
+import type { Outcome } from '../domain/outcome.js';
+import type { Notifier } from '../notifiers/port.js';
+import { Gathered } from './gathered.js';
+import type { HeldPush } from './held-push.js';
+
+export interface Settled {
+  readonly held: HeldPush;
+  readonly outcome: Outcome;
+}
+
+/** The port forbids it; a broken notifier must still not lose a push. */
+const BROKEN: Outcome = {
+  kind: 'retry',
+  reason: 'internal',
+  cause: 'transport',
+  afterMs: null,
+  scope: 'push',
+};
+
+/** The pushes that are at the provider, and their outcomes on the way back. */
+export class AtProvider {
+  #count = 0;
+  readonly #settled: Gathered<Settled>;
+
+  constructor(
+    private readonly notifier: Notifier,
+    private readonly limits: SendingLimits,
+    private readonly clock: Clock,
+    private readonly signal: AbortSignal,
+    onSettled: () => void,
+  ) {
+    this.#settled = new Gathered(onSettled);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  send(held: HeldPush): void {
+    this.#count += 1;
+    held.generation = this.limits.generation;
+    const broken = (): void => this.#settle(held, BROKEN);
+    try {
+      this.notifier.send(held.push, this.signal).then((outcome) => this.#settle(held, outcome), broken);
+    } catch {
+      broken();
+    }
+  }
+
+  /** Those that have settled since the last time; they are not at the provider any more. */
+  takeSettled(): Settled[] {
+    const settled = this.#settled.take();
+    this.#count -= settled.length;
+    return settled;
+  }
+
+  #settle(held: HeldPush, outcome: Outcome): void {
+    this.limits.hear(outcome, this.clock);
+    this.#settled.add({ held, outcome });
+  }
+}
