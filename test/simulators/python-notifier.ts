@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { Dealer } from 'zeromq';
+import { keyPairFromSecret } from '../../src/crypto/x25519.js';
+import { keyedBlake2b } from '../../src/notifiers/dummy/keyed-blake2b.js';
 import { decode, BencodeDict, encode } from '../../src/codec/bencode.js';
 import type { KeyPair } from '../../src/oxenmq/port.js';
+
+/** The key of a notifier process, from that of the hivemind (spec session-push-v2, 8.5). */
+export const notifierKeyPair = (hivemindSecretKey: Buffer, name: string): KeyPair =>
+  keyPairFromSecret(
+    keyedBlake2b(32, Buffer.from('notifier'), Buffer.concat([hivemindSecretKey, Buffer.from(name)])),
+  );
 
 export interface PythonNotifierOptions {
   /** `tcp://HOST:PORT` or `ipc://PATH`. */

@@ -45,6 +45,7 @@ function setUp() {
       if (state.spills) spilled.push({ push, onLost });
       return state.spills;
     },
+    contentOf: (service) => (service === 'external' ? 'unsealed' : 'sealed'),
     nextNonce: randomNonces(),
     pushSecret: Buffer.alloc(32, 9),
     clock,
@@ -138,6 +139,34 @@ describe('the pipeline', () => {
     state.offers = () => true;
     pipeline.next('node', frame(account, hashOf(2)));
     expect(offered).toHaveLength(1);
+  });
+
+  it('leaves the sealing to an external notifier, with the message only for who wants it', () => {
+    const { index, pipeline, offered } = setUp();
+    const external = 'external' as ServiceName;
+    index.upsert(makeSubscription('a'));
+    index.upsert(makeSubscription('a', { service: external, namespaces: [-11, 0] }));
+    index.upsert(
+      makeSubscription('a', {
+        service: external,
+        serviceId: tokenOf('second'),
+        serviceData: Buffer.from('more'),
+        wantData: false,
+      }),
+    );
+    pipeline.next('node', frame(account, hashOf(1)));
+    expect(offered.map(({ service, content }) => `${service} ${content.kind}`).sort()).toEqual([
+      'apns sealed',
+      'external unsealed',
+      'external unsealed',
+    ]);
+    const dicts = offered
+      .filter(({ content }) => content.kind === 'unsealed')
+      .map(({ content }) => content.payload.toString('latin1'));
+    expect(dicts.filter((dict) => dict.includes('1:~5:hello'))).toHaveLength(1);
+    expect(dicts.filter((dict) => dict.includes('1:!4:more'))).toHaveLength(1);
+    pipeline.next('node', frame(account, hashOf(2), -11));
+    expect(offered.at(-1)?.content.payload.toString('latin1')).toContain('1:ni-11e');
   });
 
   it('keeps nothing of the frame: what was handed over stays right when the memory is used again', () => {
