@@ -22,6 +22,7 @@ import { ONION_V4_PATH, onionRoute } from './routes/onion.js';
 import { openapiRoute } from './routes/openapi.js';
 import { subscribeRoute } from './routes/subscribe.js';
 import { unsubscribeRoute } from './routes/unsubscribe.js';
+import { webpushKeysRoute, type VapidKeysOf } from './routes/webpush-keys.js';
 import type { HttpServerOptions, RateLimitOptions } from './server-options.js';
 import { send, type RateLimitConfig, type Server } from './server-types.js';
 import type { SubscriptionService } from './subscription-service.js';
@@ -32,6 +33,8 @@ export interface HttpServerDeps {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
+  /** Default: no such route. */
+  readonly vapidKeysOf?: VapidKeysOf;
   /** For tests of load shedding. */
   readonly loopDelayMeter?: LoopDelayMeter;
 }
@@ -105,6 +108,7 @@ export async function createHttpServer(
     { ...serve, opener: deps.opener, endpoints, bodyMaxBytes: options.onionBodyMaxBytes, log, sampled },
     onionLimit,
   );
+  if (deps.vapidKeysOf !== undefined) webpushKeysRoute(server, deps.vapidKeysOf, limit);
   openapiRoute(server, limit);
 
   return {

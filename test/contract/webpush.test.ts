@@ -5,6 +5,7 @@ import type { Device } from '../../src/domain/device.js';
 import type { Outcome } from '../../src/domain/outcome.js';
 import type { Push } from '../../src/domain/push.js';
 import { BUSY_DEVICE_PAUSE_MS, documentedAnswers } from '../../src/notifiers/webpush/answers.js';
+import { vapidPublicKeysOf } from '../../src/notifiers/webpush/public-keys.js';
 import type { WebpushEntry } from '../../src/notifiers/webpush/webpush-entry.js';
 import { createWebpushNotifier, type WebpushNotifier } from '../../src/notifiers/webpush/webpush-notifier.js';
 import { createAuthority } from '../simulators/certificates.js';
@@ -257,7 +258,11 @@ describe('what the push service sees', () => {
 
 describe('VAPID keys', () => {
   it('are told to clients, the preferred one first', () => {
-    expect(start().vapidPublicKeys).toEqual([preferred.publicText, former.publicText]);
+    const notifier = start();
+    expect(notifier.vapidPublicKeys).toEqual([preferred.publicText, former.publicText]);
+    expect(vapidPublicKeysOf(notifier)).toBe(notifier.vapidPublicKeys);
+    expect(vapidPublicKeysOf(buildNotifier({ type: 'dummy' }))).toBeNull();
+    expect(vapidPublicKeysOf(undefined)).toBeNull();
   });
 
   it.each(['vapid_key', 'applicationServerKey'])('are chosen by the client: %s', async (name) => {
