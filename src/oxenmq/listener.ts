@@ -223,8 +223,8 @@ export class Listener {
     const ofPeer = this.#runningOf.get(peer.key) ?? 0;
     const bytes = parts.reduce((sum, part) => sum + part.length, 0);
     if (
-      this.#running >= maxRunning ||
-      ofPeer >= maxRunningPerPeer ||
+      this.#running >= maxRunning[this.level] ||
+      ofPeer >= maxRunningPerPeer[this.level] ||
       (this.#running > 0 && this.#runningBytes + bytes > maxRunningBytes)
     ) {
       this.#count('overload');

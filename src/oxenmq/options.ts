@@ -99,9 +99,12 @@ export interface OxenmqListenerOptions {
   readonly requestTimeoutMs: number;
   /** Requests of ours that one peer has not answered yet. */
   readonly maxOpenRequests: number;
-  /** Requests of peers under way: per listener, per peer, and the bytes of those. What is above is dropped. */
-  readonly maxRunning: number;
-  readonly maxRunningPerPeer: number;
+  /**
+   * Requests of peers under way: per listener, per peer, and the bytes of those. What is above is dropped. An admin may
+   * be the web part of a whole site; a public door must not crowd out everybody else.
+   */
+  readonly maxRunning: Readonly<Record<AccessLevel, number>>;
+  readonly maxRunningPerPeer: Readonly<Record<AccessLevel, number>>;
   readonly maxRunningBytes: number;
   /** UNKNOWNCOMMAND, FORBIDDEN and NO_REPLY_TAG that a listener sends, per second. */
   readonly maxErrorReplies: number;
@@ -122,8 +125,8 @@ export const defaultOxenmqListenerOptions: OxenmqListenerOptions = {
   sendHighWaterMark: 1_000,
   requestTimeoutMs: 15_000,
   maxOpenRequests: 1_000,
-  maxRunning: 1_000,
-  maxRunningPerPeer: 500,
+  maxRunning: { none: 32, admin: 1_000 },
+  maxRunningPerPeer: { none: 8, admin: 500 },
   maxRunningBytes: 67_108_864,
   maxErrorReplies: 200,
   messagesPerTurn: 16,

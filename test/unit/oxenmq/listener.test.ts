@@ -189,7 +189,10 @@ describe('a listener', () => {
   });
 
   it('works on a bounded number of requests of one peer and of all, and drops the rest', async () => {
-    const { address, held, count } = await openServer({ maxRunning: 5, maxRunningPerPeer: 3 });
+    const { address, held, count } = await openServer({
+      maxRunning: { none: 1, admin: 5 },
+      maxRunningPerPeer: { none: 1, admin: 3 },
+    });
     const flood = new Visitor(address);
     const other = new Visitor(address);
     for (let number = 0; number < 1000; number += 1) flood.send('test.hold', `tag ${number}`);
@@ -225,7 +228,10 @@ describe('a listener', () => {
   });
 
   it('is not impressed by frames of any kind', async () => {
-    const { address, metrics } = await openServer({ maxErrorReplies: 10, maxRunning: 10 });
+    const { address, metrics } = await openServer({
+      maxErrorReplies: 10,
+      maxRunning: { none: 10, admin: 10 },
+    });
     const words = [
       'HI',
       'HELLO',
