@@ -81,14 +81,15 @@ export function networkOptions({ session }: Config): NetworkOptions {
   };
 }
 
-/** The doors for external notifiers and local tools, and the notifiers behind them. */
+/** The doors for external notifiers and local tools, and the notifiers behind them. No doors without Session clients. */
 export function hiveOptions({ session, http, delivery }: Config): HiveOptions {
+  const { enabled, listen, listenCurve, listenCurveAdmin, listenCurveAdmins, notifiersExpected } = session;
+  const doors = enabled
+    ? { listen, listenCurve, listenCurveAdmin, listenCurveAdmins, notifiersExpected }
+    : {};
   return {
     ...defaultHiveOptions,
-    listen: session.listen,
-    listenCurve: session.listenCurve,
-    listenCurveAdmin: session.listenCurveAdmin,
-    listenCurveAdmins: session.listenCurveAdmins,
+    ...doors,
     notifierTimeoutMs: session.notifierTimeoutSeconds * 1000,
     notifierAwayMs: session.notifierAwaySeconds * 1000,
     bodyMaxBytes: http.bodyLimitBytes,

@@ -75,15 +75,15 @@ export const deliverySection: OptionsOf<Config['delivery']> = {
     max: 100,
   }),
   deadTokenGuardPercent: wholeNumber({
-    doc: "At most this share of a notifier's subscriptions is removed as dead within the window; beyond that removal stops and a line in the log says so, because a wrong topic or project makes every token look dead.",
+    doc: "At most this share of a notifier's devices is removed as dead within the window; beyond that removal stops and a line in the log says so, because a wrong topic or project makes every token look dead.",
     unit: '%',
     default: 5,
     min: 0,
     max: 100,
   }),
   deadTokenGuardMinimum: wholeNumber({
-    doc: 'This many dead tokens are always removed, however few subscriptions there are.',
-    unit: 'subscriptions',
+    doc: 'This many dead devices are always removed, however few there are.',
+    unit: 'devices',
     default: 20,
     min: 1,
     max: 1_000_000,

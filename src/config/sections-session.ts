@@ -69,7 +69,7 @@ export const sessionSection: OptionsOf<Config['session']> = {
     max: HOUR_SECONDS,
   }),
   notifiersExpected: serviceNames({
-    doc: 'Services of external notifiers to wait for at start.',
+    doc: 'Services of external notifiers to wait for at start. Pushes for them wait in the outbox, even before such a notifier has registered for the first time.',
     default: [],
   }),
   maxExternalNotifiers: wholeNumber({
