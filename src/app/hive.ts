@@ -1,9 +1,8 @@
 import { createHive, type Hive, type HiveDeps } from '../hive/hive.js';
-import type { HiveOptions } from '../hive/options.js';
-import type { Config } from '../config/types.js';
 import { ExternalServiceStore } from '../store/external-services.js';
 import type { Devices } from './devices.js';
 import type { Identity } from './identity.js';
+import { hiveOptions } from './options.js';
 import { StartError } from './start-error.js';
 import type { Storage } from './storage.js';
 import type { Surroundings } from './surroundings.js';
@@ -56,23 +55,4 @@ export async function openAppHive({ config, log }: Surroundings, hive: Hive): Pr
   if (missing.length > 0) {
     log.warn({ services: missing }, 'expected notifiers have not registered; their pushes wait for them');
   }
-}
-
-function hiveOptions({ session, http }: Config): Partial<HiveOptions> {
-  if (!session.enabled) return {};
-  return {
-    listen: session.listen,
-    listenCurve: session.listenCurve,
-    listenCurveAdmin: session.listenCurveAdmin,
-    listenCurveAdmins: session.listenCurveAdmins,
-    notifiersExpected: session.notifiersExpected,
-    notifierTimeoutMs: session.notifierTimeoutSeconds * 1000,
-    notifierAwayMs: session.notifierAwaySeconds * 1000,
-    bodyMaxBytes: http.bodyLimitBytes,
-    listener: {
-      heartbeatIntervalMs: session.heartbeatIntervalSeconds * 1000,
-      heartbeatTimeoutMs: session.heartbeatTimeoutSeconds * 1000,
-      sendHighWaterMark: session.sendQueueFrames,
-    },
-  };
 }
