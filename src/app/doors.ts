@@ -1,10 +1,12 @@
 import type { Network } from '../actors/network.js';
+import { createDeletedDevices } from '../actors/undelete.js';
 import { createOnionOpener } from '../crypto/onion.js';
 import { badValue } from '../domain/errors.js';
 import type { ServiceName } from '../domain/ids.js';
 import { createAdminServer, type AdminServer } from '../http/admin.js';
 import { createHttpServer, type HttpServer } from '../http/server.js';
 import { createSubscriptionService } from '../http/subscription-service.js';
+import { Tombstones } from '../store/tombstones.js';
 import type { SubscriptionIndex } from '../subscription-index/subscription-index.js';
 import { registerGauges } from '../telemetry/metrics.js';
 import type { Devices } from './devices.js';
@@ -46,7 +48,7 @@ export function createAdminDoor(
   { config, clock, metrics }: Surroundings,
   { database, outbox }: Storage,
   index: SubscriptionIndex,
-  { delivery, statistics }: Devices,
+  { delivery, statistics, subscriptions }: Devices,
   network: Network,
   load: FirstLoad,
 ): AdminServer {
@@ -62,6 +64,7 @@ export function createAdminDoor(
   return createAdminServer(options.adminOptions(config), {
     metrics,
     stats: () => statistics.snapshot(),
+    devices: createDeletedDevices({ tombstones: new Tombstones(database), subscriptions, clock, metrics }),
     health: {
       live: () => true,
       ready: () => options.readiness({ isLoaded: load.isDone, database, network: network.status(), oxend }),

@@ -1,13 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/types.js';
-import { acquireInstanceLock } from '../lifecycle/lock.js';
-import { openDatabase } from '../store/database.js';
 import { migrate, readMigrations, type MigrationReport } from '../store/migrate.js';
-import { createLog } from '../telemetry/log.js';
-import { Metrics } from '../telemetry/metrics.js';
 import { parseArguments } from './arguments.js';
 import { exitCodes, type Command, type World } from './command.js';
+import { openConfiguredDatabase } from './open-database.js';
 import { operatorMessage } from './operator-message.js';
 import { CONFIG_HELP, configOptions, readConfig } from './read-config.js';
 
@@ -47,22 +44,13 @@ async function runMigrate(argv: readonly string[], world: World): Promise<number
 }
 
 async function migrateDatabase(config: Config, dryRun: boolean, world: World): Promise<MigrationReport> {
-  const { url, dataDir, poolSize, statementTimeoutMs, connectTimeoutMs } = config.database;
+  const { url, dataDir } = config.database;
   if (dryRun && url === null && !existsSync(join(dataDir, 'postgres'))) {
     // Opening the embedded database would make it, and a dry run makes nothing.
     const migrations = await readMigrations();
     return { applied: migrations.map(({ name }) => name), schemaVersion: 0 };
   }
-  const database = await openDatabase({
-    url: url?.reveal() ?? null,
-    dataDir,
-    poolSize,
-    statementTimeoutMs,
-    connectTimeoutMs,
-    log: createLog({ level: 'warn' }, { write: (line) => world.complain(line.trimEnd()) }),
-    metrics: new Metrics(),
-    acquireLock: acquireInstanceLock,
-  });
+  const database = await openConfiguredDatabase(config, world);
   try {
     return await migrate(database, { dryRun });
   } finally {

@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { nearestKey } from '../config/nearest.js';
 import { checkConfig } from './check-config.js';
 import { exitCodes, type Command, type World } from './command.js';
+import { devices } from './devices.js';
 import { keygen } from './keygen.js';
 import { migrateCommand } from './migrate.js';
 import { serve } from './serve.js';
 
-const commands: readonly Command[] = [serve, checkConfig, keygen, migrateCommand];
+const commands: readonly Command[] = [serve, checkConfig, keygen, migrateCommand, devices];
 
 const isHelp = (argument: string): boolean => argument === '--help' || argument === '-h';
 
@@ -59,6 +60,7 @@ flags (--http.port 9000); later ones win. Every option: config/default.yaml and 
   waggle keygen --out ./data/keys/onion.x25519
   waggle check-config --config waggle.yaml --show
   waggle migrate --config waggle.yaml --dry-run
+  waggle devices undelete --config waggle.yaml --service apns --dry-run
   waggle serve --config waggle.yaml
 
 Exit codes: 0 all is well, 1 failure, 64 wrong usage, 78 wrong configuration.`;

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Metrics } from '../telemetry/metrics.js';
+import { addDeviceRoutes, type DeletedDevices } from './admin-devices.js';
 import { boundAddress, type BoundAddress } from './bound-address.js';
 
 export interface AdminServerOptions {
@@ -33,6 +34,7 @@ export interface AdminServerDeps {
   readonly health: Health;
   /** What /stats shows; any JSON. */
   readonly stats: () => unknown;
+  readonly devices: DeletedDevices;
 }
 
 export interface AdminServer {
@@ -46,10 +48,16 @@ export interface AdminServer {
 const READY_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 200;
+/** A web page in the operator's browser cannot send JSON here unasked: hence no other content type. */
+const requestErrors: ReadonlyMap<number, string> = new Map([
+  [400, 'the body is not JSON'],
+  [413, 'the body is too large'],
+  [415, 'the body must be JSON: Content-Type: application/json'],
+]);
 
 /**
- * The operators' listener: GET /livez, /readyz, /metrics, /stats. With a token set, /livez and /readyz still answer
- * with their bare status without it (container platforms cannot send one); reasons, figures and statistics want it.
+ * The operators' listener: GET /livez, /readyz, /metrics, /stats, and the routes of `admin-devices.ts`. With a token set, /livez and /readyz still answer
+ * with their bare status without it (container platforms cannot send one); everything else wants it.
  */
 export function createAdminServer(options: AdminServerOptions, deps: AdminServerDeps): AdminServer {
   const server = fastify({
@@ -60,6 +68,7 @@ export function createAdminServer(options: AdminServerOptions, deps: AdminServer
     http: { headersTimeout: REQUEST_TIMEOUT_MS },
   });
   server.server.maxConnections = CONNECTIONS_MAX;
+  server.removeContentTypeParser('text/plain');
   const isAllowed = tokenCheck(options.token);
 
   const guarded = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
@@ -71,7 +80,9 @@ export function createAdminServer(options: AdminServerOptions, deps: AdminServer
   };
 
   server.setErrorHandler((error: { statusCode?: number }, _request, reply) =>
-    reply.code(error.statusCode ?? 500).send({ error: 'the request failed' }),
+    reply
+      .code(error.statusCode ?? 500)
+      .send({ error: requestErrors.get(error.statusCode ?? 500) ?? 'the request failed' }),
   );
 
   server.get('/livez', (_request, reply) => {
@@ -94,6 +105,8 @@ export function createAdminServer(options: AdminServerOptions, deps: AdminServer
     const stats = await deps.stats();
     return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(stats));
   });
+
+  addDeviceRoutes(server, guarded, deps.devices);
 
   return {
     async listen() {

@@ -131,7 +131,7 @@ export class Metrics {
   // Subscriptions.
   readonly subscriptionChanges = this.#family(
     'waggle_subscription_changes_total',
-    'added, updated, stale, removed, expired, dead-token, refused',
+    'added, updated, stale, removed, expired, dead-token, restored, corrected, refused',
     'change',
   );
   readonly requests = this.#family(

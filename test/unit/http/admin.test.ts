@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createAdminServer, type AdminServer, type Health } from '../../../src/http/admin.js';
+import type { DeletedDevices, UndeleteRequest } from '../../../src/http/admin-devices.js';
+import { StoreUnavailable } from '../../../src/store/errors.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
+import { eventually } from '../../simulators/eventually.js';
 
 let server: AdminServer | null = null;
 afterEach(async () => {
@@ -13,20 +16,38 @@ const healthy: Health = {
   ready: () => ({ ready: true, parts: { store: { ok: true, reason: null } } }),
 };
 
+type Get = (
+  path: string,
+  given?: string,
+  body?: string,
+  type?: string,
+) => Promise<{ status: number; text: string; type: string | null }>;
+
+const noDevices: DeletedDevices = {
+  countByService: () => Promise.resolve(new Map()),
+  undelete: () => Promise.resolve({ restored: 0, skipped: 0 }),
+};
+
+/** With a body it is a POST. */
 async function start(
   token: string | null,
   health: Health = healthy,
-): Promise<(path: string, given?: string) => Promise<{ status: number; text: string; type: string | null }>> {
+  devices: DeletedDevices = noDevices,
+): Promise<Get> {
   const metrics = new Metrics();
   metrics.requests.of('ok').add(3);
   server = createAdminServer(
     { host: '127.0.0.1', port: 0, token },
-    { metrics, health, stats: () => ({ uptime: 1.5 }) },
+    { metrics, health, stats: () => ({ uptime: 1.5 }), devices },
   );
   const { url } = await server.listen();
-  return async (path, given) => {
+  return async (path, given, body, type = 'application/json') => {
     const answer = await fetch(`${url}${path}`, {
-      headers: given === undefined ? {} : { authorization: given },
+      headers: {
+        ...(given === undefined ? {} : { authorization: given }),
+        ...(body === undefined ? {} : { 'content-type': type }),
+      },
+      ...(body === undefined ? {} : { method: 'POST', body }),
     });
     return { status: answer.status, text: await answer.text(), type: answer.headers.get('content-type') };
   };
@@ -83,5 +104,84 @@ describe('the admin listener', () => {
     expect(JSON.parse((await get('/readyz')).text)).toEqual({ ready: true });
     expect(JSON.parse((await get('/readyz', 'Bearer s3cret')).text)).toHaveProperty('parts');
     expect((await get('/livez')).status).toBe(200);
+  });
+});
+
+describe('deleted devices on the admin listener', () => {
+  const asked: UndeleteRequest[] = [];
+  let answer = (): Promise<{ restored: number; skipped: number }> =>
+    Promise.resolve({ restored: 5, skipped: 2 });
+  const devices: DeletedDevices = {
+    countByService: () => Promise.resolve(new Map([['apns', 3]])),
+    undelete: (request) => {
+      asked.push(request);
+      return answer();
+    },
+  };
+
+  it('are counted and brought back, with a filter or without', async () => {
+    const get = await start(null, healthy, devices);
+    expect(JSON.parse((await get('/devices/deleted')).text)).toEqual({ services: { apns: 3 } });
+    asked.length = 0;
+    const done = await get('/devices/undelete', undefined, '{}');
+    expect([done.status, JSON.parse(done.text)]).toEqual([200, { restored: 5, skipped: 2 }]);
+    await get('/devices/undelete', undefined, '{"service":"apns","sinceMs":1700000000000,"dryRun":true}');
+    expect(asked).toEqual([
+      { service: null, removedSinceMs: 0, dryRun: false },
+      { service: 'apns', removedSinceMs: 1_700_000_000_000, dryRun: true },
+    ]);
+  });
+
+  it('are left alone when the request is not understood', async () => {
+    const get = await start(null, healthy, devices);
+    asked.length = 0;
+    for (const body of [
+      '',
+      'null',
+      '{',
+      '[]',
+      '7',
+      '{"servise":"apns"}',
+      '{"service":7}',
+      '{"service":""}',
+      '{"sinceMs":"yesterday"}',
+      '{"sinceMs":-1}',
+      '{"sinceMs":1.5}',
+      '{"dryRun":"yes"}',
+    ]) {
+      expect((await get('/devices/undelete', undefined, body)).status, body).toBe(400);
+    }
+    // What a page in the operator's browser could send from anywhere.
+    const form = await get('/devices/undelete', undefined, '{}', 'text/plain');
+    expect(form.status).toBe(415);
+    expect(form.text).toContain('application/json');
+    expect((await get('/devices/undelete', undefined, '', 'text/plain')).status).not.toBe(200);
+    expect((await get('/devices/undelete', undefined, `{"service":"${'x'.repeat(2000)}"}`)).status).toBe(413);
+    expect(asked).toEqual([]);
+  });
+
+  it('are shown and brought back for the bearer of the token only', async () => {
+    const get = await start('s3cret', healthy, devices);
+    asked.length = 0;
+    expect((await get('/devices/deleted')).status).toBe(401);
+    expect((await get('/devices/undelete', 'Bearer wrong', '{}')).status).toBe(401);
+    expect(asked).toEqual([]);
+    expect((await get('/devices/undelete', 'Bearer s3cret', '{}')).status).toBe(200);
+  });
+
+  it('are brought back by one at a time, and an absent database is told as such', async () => {
+    const get = await start(null, healthy, devices);
+    let fail: (error: Error) => void = () => undefined;
+    answer = () => new Promise((_resolve, reject) => (fail = reject));
+    asked.length = 0;
+    const first = get('/devices/undelete', undefined, '{}');
+    await eventually(() => asked.length === 1);
+    expect((await get('/devices/undelete', undefined, '{}')).status).toBe(409);
+    fail(new StoreUnavailable('unreachable'));
+    expect((await first).status).toBe(503);
+    answer = () => Promise.reject(new Error('secret of the house'));
+    const fault = await get('/devices/undelete', undefined, '{}');
+    expect(fault.status).toBe(500);
+    expect(fault.text).not.toContain('secret');
   });
 });

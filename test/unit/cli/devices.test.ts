@@ -1,0 +1,164 @@
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDeletedDevices } from '../../../src/actors/undelete.js';
+import { createAdminServer, type AdminServer } from '../../../src/http/admin.js';
+import { openDatabase, type Database } from '../../../src/store/database.js';
+import { migrate, readMigrations } from '../../../src/store/migrate.js';
+import { defaultSubscriptionWriter, SubscriptionStore } from '../../../src/store/subscriptions.js';
+import { Tombstones } from '../../../src/store/tombstones.js';
+import { silentLog } from '../../../src/telemetry/log.js';
+import { Metrics } from '../../../src/telemetry/metrics.js';
+import { databaseOptionsFor } from '../../simulators/database-options.js';
+import { exampleSubscription, serviceNamed } from '../../simulators/store-examples.js';
+import { createTestDirectory } from '../config/support.js';
+import { run } from './support.js';
+
+const directory = createTestDirectory();
+afterAll(() => directory.remove());
+
+const REMOVED_AT_MS = Date.parse('2026-05-01T10:30:00Z');
+const open = (): Promise<Database> => openDatabase(databaseOptionsFor(null, directory.path));
+
+async function bury(database: Database, seeds: readonly string[], service = 'apns'): Promise<void> {
+  const store = new SubscriptionStore({ database, log: silentLog(), writer: defaultSubscriptionWriter });
+  for (const seed of seeds) {
+    const changes = { service: serviceNamed(service) };
+    const subscription = exampleSubscription(seed, changes, Math.floor(Date.now() / 1000));
+    await store.upsert(subscription, 1);
+    await store.removeIfNotRenewedSince(subscription, 2, REMOVED_AT_MS);
+  }
+}
+
+const devices = (action: string, port: number, ...more: string[]) =>
+  run(['devices', action, '--admin.port', `${port}`, '--database.dataDir', directory.path, ...more]);
+
+describe('waggle devices', () => {
+  it('ends with 64 on wrong usage', async () => {
+    const cases = [
+      [[], 'devices undelete'],
+      [['restore'], 'devices undelete'],
+      [['deleted', '--service', 'apns'], '--service'],
+      [['undelete', '--servise', 'apns'], '--service'],
+      [['undelete', '--service', ''], '--service'],
+      [['undelete', '--since', 'yesterday'], '--since'],
+      [['undelete', '--since', '2026-05-01T10:30:00'], '--since'],
+      [['undelete', '--since', '2026-13-01'], '--since'],
+      [['undelete', '--since', '1746095400000'], '--since'],
+    ] as const;
+    for (const [argv, hint] of cases) {
+      const { code, stderr, stdout } = await run(['devices', ...argv]);
+      expect([code, stdout], argv.join(' ')).toEqual([64, '']);
+      expect(stderr).toContain(hint);
+    }
+  });
+
+  it('ends with 78 on a wrong configuration', async () => {
+    expect((await run(['devices', 'deleted', '--http.port', 'x'])).code).toBe(78);
+  });
+});
+
+describe('waggle devices without a server', () => {
+  it('makes no database, and refuses one with an older schema', async () => {
+    const none = await run(['devices', 'deleted', '--admin.port', '0', '--database.dataDir', '/nowhere']);
+    expect(none).toMatchObject({ code: 1, stdout: '' });
+    expect(none.stderr).toContain('no database yet');
+    const database = await open();
+    await migrate(database, { migrations: (await readMigrations()).slice(0, 1) });
+    await database.close();
+    const older = await devices('undelete', 0);
+    expect(older.code).toBe(1);
+    expect(older.stderr).toContain('waggle migrate');
+  });
+
+  it('works on the database itself', async () => {
+    const database = await open();
+    await migrate(database);
+    await bury(database, ['1', '2']);
+    await bury(database, ['3'], 'firebase');
+    await database.close();
+    expect(await devices('deleted', 0)).toMatchObject({ code: 0, stdout: 'apns 2\nfirebase 1' });
+    const filter = ['--service', 'apns', '--since', '2026-05-01'];
+    expect(await devices('undelete', 0, ...filter, '--dry-run')).toMatchObject({
+      code: 0,
+      stdout: 'would restore 2 subscriptions',
+    });
+    expect(await devices('undelete', 0, '--since', '2026-05-01T12:30:01+02:00')).toMatchObject({
+      code: 0,
+      stdout: 'restored 0 subscriptions',
+    });
+    expect(await devices('undelete', 0, ...filter)).toMatchObject({
+      code: 0,
+      stdout: 'restored 2 subscriptions',
+    });
+    expect(await devices('deleted', 0)).toMatchObject({ code: 0, stdout: 'firebase 1' });
+  });
+});
+
+describe('waggle devices with a server', () => {
+  let database: Database;
+  let server: AdminServer;
+  let port = 0;
+  beforeAll(async () => {
+    database = await open();
+    await migrate(database);
+    const metrics = new Metrics();
+    const clock = { nowMs: () => Date.now() };
+    const tombstones = new Tombstones(database);
+    server = createAdminServer(
+      { host: '127.0.0.1', port: 0, token: 's3cret' },
+      {
+        metrics,
+        stats: () => null,
+        health: { live: () => true, ready: () => ({ ready: true, parts: {} }) },
+        devices: createDeletedDevices({ tombstones, subscriptions: null, clock, metrics }),
+      },
+    );
+    port = Number(new URL((await server.listen()).url).port);
+  });
+  afterAll(async () => {
+    await server.close();
+    await database.close();
+  });
+
+  it('asks it', async () => {
+    await bury(database, ['4', '5']);
+    const token = ['--admin.token', 's3cret'];
+    const before = await devices('deleted', port, ...token);
+    expect(before).toMatchObject({ code: 0, stderr: '' });
+    expect(before.stdout).toContain('apns 2');
+    expect(await devices('undelete', port, ...token, '--service', 'apns')).toMatchObject({
+      code: 0,
+      stdout: 'restored 2 subscriptions',
+      stderr: '',
+    });
+  });
+
+  it('says that the token is another one', async () => {
+    const refused = await devices('deleted', port);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('admin.token');
+  });
+
+  it('does not touch the database that it has open', async () => {
+    const inUse = await devices('undelete', 0);
+    expect(inUse).toMatchObject({ code: 1, stdout: '' });
+    expect(inUse.stderr).toContain('another process has the embedded database');
+  });
+
+  it('does not take somebody else for it, nor silence for success', async () => {
+    const answers = ['HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello', ''];
+    const other: Server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.end(answers.shift() ?? ''));
+    });
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const otherPort = (other.address() as AddressInfo).port;
+    const wrong = await devices('undelete', otherPort);
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    expect(wrong.stderr).toContain('not this server');
+    const silent = await devices('undelete', otherPort);
+    expect(silent).toMatchObject({ code: 1, stdout: '' });
+    expect(silent.stderr).toContain('did not answer');
+    await new Promise((resolve) => other.close(resolve));
+  });
+});
