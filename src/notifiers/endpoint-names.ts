@@ -15,8 +15,8 @@ const SYSTEM_LOOKUPS_WAITING = 64;
 
 /**
  * Asks the name servers directly: the system's `getaddrinfo` would hold a thread of the pool for as long as a stranger's
- * name server likes to be silent. With `alsoSystem` a name that the servers do not know is looked up by the system as
- * well (hosts file, mDNS): for operators who allow private networks, and few at a time.
+ * name server likes to be silent. With `alsoSystem` names that are local or that the servers do not know are looked
+ * up by the system (hosts file, mDNS): for operators who allow private networks, and few at a time.
  */
 export function nameResolver(alsoSystem: boolean): ResolveName {
   let resolver = newResolver();

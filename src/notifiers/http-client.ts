@@ -1,8 +1,7 @@
-import { Pool } from 'undici';
 import type { Outcome } from '../domain/outcome.js';
 import type { EndpointGuard } from './endpoint-guard.js';
-import { ConnectFailure, httpConnector } from './http-connector.js';
 import { HttpExchange, type HttpFailure, type HttpRequest, type HttpResult } from './http-exchange.js';
+import { HttpLane } from './http-lane.js';
 
 export type { HttpFailure, HttpRequest, HttpResult } from './http-exchange.js';
 
@@ -61,16 +60,6 @@ export function httpOptionsOf(
   };
 }
 
-const MAX_HEADER_BYTES = 16_384;
-
-/** The connections to one origin and the requests that wait for one. */
-interface Lane {
-  readonly pool: Pool;
-  /** Given to the library and not yet let go by it: at most one per connection. */
-  readonly running: Set<HttpExchange>;
-  readonly waiting: Set<HttpExchange>;
-}
-
 /**
  * Requests over HTTP/1.1 to one provider or to many servers of strangers. Every request settles within its time limit,
  * whatever the peer does: silence, a drip of bytes, an endless answer, a connection that is open but dead. Redirects
@@ -81,17 +70,13 @@ export class HttpClient {
   /** Of the last request that got no answer; null after an answer. */
   lastFailure: HttpFailure | null = null;
   /** Least recently used first. */
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes = new Map<string, HttpLane>();
   /** Those that are not settled, by what may abort them. */
   readonly #bySignal = new Map<AbortSignal, Set<HttpExchange>>();
   readonly #watchedSignals = new WeakSet<AbortSignal>();
-  readonly #connect: ReturnType<typeof httpConnector>;
   #closing: Promise<void> | null = null;
 
-  constructor(private readonly options: HttpClientOptions) {
-    const { connectTimeoutMs: timeoutMs, trustAnchors, guard } = options;
-    this.#connect = httpConnector({ timeoutMs, trustAnchors, guard });
-  }
+  constructor(private readonly options: HttpClientOptions) {}
 
   /** Origins that have connections or requests. */
   get origins(): number {
@@ -100,7 +85,7 @@ export class HttpClient {
 
   /** Whether any connection is open. */
   get isConnected(): boolean {
-    for (const { pool } of this.#lanes.values()) if (pool.stats.connected > 0) return true;
+    for (const lane of this.#lanes.values()) if (lane.isConnected) return true;
     return false;
   }
 
@@ -113,23 +98,17 @@ export class HttpClient {
     if (guard !== null && guard.refusalOf(request.url) !== null) return failure('forbidden-address');
     return new Promise((resolve) => {
       const lane = this.#laneOf(request.url.origin);
-      const exchange = new HttpExchange(
-        request,
-        requestTimeoutMs,
-        maxResponseBytes,
-        failureOf,
-        (over, error) => this.#onOver(lane, over, error),
-        (result) => {
-          lane.waiting.delete(exchange);
-          this.#forget(exchange);
+      const exchange = new HttpExchange(request, requestTimeoutMs, maxResponseBytes, {
+        onSettled: (settled, result) => {
+          this.#forget(settled);
           if (result.kind === 'answer') this.lastFailure = null;
           else if (!ours.has(result.reason)) this.lastFailure = result.reason;
           resolve(result);
         },
-      );
+        onOver: (over, isReusable, error) => lane.remove(over, isReusable, error),
+      });
       this.#watch(exchange);
-      lane.waiting.add(exchange);
-      this.#advance(lane);
+      lane.add(exchange);
     });
   }
 
@@ -142,62 +121,35 @@ export class HttpClient {
   async #close(): Promise<void> {
     const lanes = [...this.#lanes.values()];
     this.#lanes.clear();
-    for (const lane of lanes) {
-      for (const exchange of [...lane.waiting, ...lane.running]) exchange.fail('closed');
-    }
-    await Promise.allSettled(lanes.map(({ pool }) => pool.destroy()));
+    await Promise.all(lanes.map((lane) => lane.close()));
   }
 
-  #laneOf(origin: string): Lane {
+  #laneOf(origin: string): HttpLane {
     const known = this.#lanes.get(origin);
     if (known !== undefined) {
       this.#lanes.delete(origin);
       this.#lanes.set(origin, known);
       return known;
     }
-    const lane: Lane = { pool: this.#openPool(origin), running: new Set(), waiting: new Set() };
+    const {
+      connectTimeoutMs: timeoutMs,
+      trustAnchors,
+      guard,
+      connectionsPerOrigin,
+      keepAliveMs,
+    } = this.options;
+    const lane = new HttpLane(origin, {
+      timeoutMs,
+      trustAnchors,
+      guard,
+      connections: connectionsPerOrigin,
+      keepAliveMs,
+      onConnected: () => (this.connectionsOpened += 1),
+      onIdle: () => this.#evict(),
+    });
     this.#lanes.set(origin, lane);
     this.#evict();
     return lane;
-  }
-
-  #openPool(origin: string): Pool {
-    const { keepAliveMs, connectionsPerOrigin } = this.options;
-    const pool = new Pool(origin, {
-      connections: connectionsPerOrigin,
-      pipelining: 1,
-      connect: this.#connect,
-      keepAliveTimeout: keepAliveMs,
-      keepAliveMaxTimeout: keepAliveMs,
-      maxHeaderSize: MAX_HEADER_BYTES,
-      // The exchange has one time limit for everything.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-    pool.on('connect', () => (this.connectionsOpened += 1));
-    return pool;
-  }
-
-  /** The library queues without limit and does not take requests back, so it never gets more than it can run. */
-  #advance(lane: Lane): void {
-    for (const exchange of lane.waiting) {
-      if (lane.running.size >= this.options.connectionsPerOrigin) return;
-      lane.waiting.delete(exchange);
-      lane.running.add(exchange);
-      const { url, method, headers, body } = exchange.request;
-      const path = url.pathname + url.search;
-      lane.pool.dispatch({ origin: url.origin, path, method, headers, body, reset: false }, exchange);
-    }
-  }
-
-  #onOver(lane: Lane, exchange: HttpExchange, error: unknown): void {
-    lane.running.delete(exchange);
-    if (error instanceof ConnectFailure && lane.pool.stats.connected === 0) {
-      // Nobody there: the others would only find out the same, one after the other.
-      for (const waiting of [...lane.waiting]) waiting.fail(error.reason);
-    }
-    if (lane.waiting.size > 0) queueMicrotask(() => this.#advance(lane));
-    else if (lane.running.size === 0) this.#evict();
   }
 
   /** The newest is never evicted: it is about to be used. */
@@ -208,9 +160,9 @@ export class HttpClient {
     for (const [origin, lane] of this.#lanes) {
       left -= 1;
       if (excess <= 0 || left === 0) return;
-      if (lane.running.size > 0 || lane.waiting.size > 0) continue;
+      if (!lane.isIdle) continue;
       this.#lanes.delete(origin);
-      lane.pool.destroy().catch(ignore);
+      void lane.close();
       excess -= 1;
     }
   }
@@ -242,21 +194,6 @@ export class HttpClient {
 const ours: ReadonlySet<HttpFailure> = new Set(['aborted', 'closed']);
 
 const failure = (reason: HttpFailure): Promise<HttpResult> => Promise.resolve({ kind: 'failure', reason });
-
-const brokenHttp =
-  /^(HPE_|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/;
-/** The parser's words for an answer that ended in the middle. */
-const brokenOff = /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/;
-
-function failureOf(error: unknown): HttpFailure {
-  if (error instanceof ConnectFailure) return error.reason;
-  if (!(error instanceof Error)) return 'connection-lost';
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (brokenOff.test(code)) return 'connection-lost';
-  return brokenHttp.test(code) || error.name === 'HTTPParserError' ? 'malformed' : 'connection-lost';
-}
-
-function ignore(): void {}
 
 /**
  * What it means for the push of a notifier with one provider that no answer came: `retry`, and all but our own doing

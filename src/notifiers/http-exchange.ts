@@ -5,7 +5,7 @@ export interface HttpRequest {
   /** http: or https:; checked by whoever took it from outside. */
   readonly url: URL;
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Without `host` and `content-length`, which follow from the rest. */
+  /** Lower-case names; `host` and `content-length` follow from the rest. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer | string | null;
   readonly signal: AbortSignal;
@@ -41,95 +41,92 @@ export type HttpResult =
     }
   | { readonly kind: 'failure'; readonly reason: HttpFailure };
 
-type DispatchController = Dispatcher.DispatchController;
+/** Tells a failed attempt to connect from a connection that failed later. */
+export class ConnectFailure extends Error {
+  constructor(readonly reason: HttpFailure) {
+    super(reason);
+  }
+}
 
-/**
- * One request until its result. It settles exactly once, and that may be long before the HTTP library is through with
- * it (a time-out while the connection is being made): `onOver` tells when.
- */
+export interface ExchangeOwner {
+  /** The result is there. */
+  onSettled(exchange: HttpExchange, result: HttpResult): void;
+  /** `isReusable`: the whole answer was read. Otherwise the connection is to be dropped. */
+  onOver(exchange: HttpExchange, isReusable: boolean, error: Error | null): void;
+}
+
+/** One request until its result. It settles exactly once and is over exactly once, at the same time or afterwards. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
-  #settle: ((result: HttpResult) => void) | null;
-  #controller: DispatchController | null = null;
-  #timer: NodeJS.Timeout;
+  #isSettled = false;
+  #isOver = false;
   #status = 0;
   #headers: Readonly<Record<string, string>> = {};
-  readonly #chunks: Buffer[] = [];
   #bytes = 0;
-  #isOver = false;
+  readonly #chunks: Buffer[] = [];
+  readonly #timer: NodeJS.Timeout;
 
   constructor(
     readonly request: HttpRequest,
     timeoutMs: number,
     private readonly maxResponseBytes: number,
-    private readonly failureOf: (error: unknown) => HttpFailure,
-    /** The library has let go of it; called once at most, and never for one that was not dispatched. */
-    private readonly onOver: (exchange: HttpExchange, error: unknown) => void,
-    settle: (result: HttpResult) => void,
+    private readonly owner: ExchangeOwner,
   ) {
-    this.#settle = settle;
     this.#timer = setTimeout(() => this.fail('timeout'), timeoutMs);
   }
 
-  get isSettled(): boolean {
-    return this.#settle === null;
-  }
-
+  /** Ends it, wherever it is. */
   fail(reason: HttpFailure): void {
-    this.#finish({ kind: 'failure', reason });
-    this.#drop();
+    this.#settle({ kind: 'failure', reason });
+    this.#over(false, null);
   }
 
-  onRequestStart(controller: DispatchController): void {
-    this.#controller = controller;
-    if (this.isSettled) this.#drop();
-  }
+  /** The library wants to see this member; there is nothing to do yet. */
+  onRequestStart(): void {}
 
-  onResponseStart(_controller: DispatchController, status: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(_controller: unknown, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200) return; // an interim answer (RFC 9110, 15.2); the time limit counts on
     this.#status = status;
     this.#headers = firstValues(headers);
   }
 
-  onResponseData(_controller: DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: unknown, chunk: Buffer): void {
+    if (this.#isOver) return;
     const room = this.maxResponseBytes - this.#bytes;
     this.#bytes += chunk.length;
     if (room > 0) this.#chunks.push(chunk.length > room ? Buffer.from(chunk.subarray(0, room)) : chunk);
     if (chunk.length <= room) return;
     // Nobody reads the rest, so the connection is of no more use either.
     this.#answer();
-    this.#drop();
+    this.#over(false, null);
   }
 
   onResponseEnd(): void {
     this.#answer();
-    this.#over(null);
+    this.#over(true, null);
   }
 
-  onResponseError(_controller: DispatchController | undefined, error: Error): void {
-    this.#finish({ kind: 'failure', reason: this.failureOf(error) });
-    this.#over(error);
+  onResponseError(_controller: unknown, error: Error): void {
+    this.#settle({ kind: 'failure', reason: failureOf(error) });
+    this.#over(false, error);
   }
 
   #answer(): void {
     const body = Buffer.concat(this.#chunks).toString('utf8');
-    this.#finish({ kind: 'answer', status: this.#status, headers: this.#headers, body });
+    this.#settle({ kind: 'answer', status: this.#status, headers: this.#headers, body });
   }
 
-  #finish(result: HttpResult): void {
-    const settle = this.#settle;
-    this.#settle = null;
+  #settle(result: HttpResult): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
     clearTimeout(this.#timer);
-    settle?.(result);
+    this.owner.onSettled(this, result);
   }
 
-  #drop(): void {
-    this.#controller?.abort(new Error('given up'));
-  }
-
-  #over(error: unknown): void {
+  #over(isReusable: boolean, error: Error | null): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.onOver(this, error);
+    this.#chunks.length = 0;
+    this.owner.onOver(this, isReusable, error);
   }
 }
 
@@ -140,4 +137,16 @@ function firstValues(headers: IncomingHttpHeaders): Readonly<Record<string, stri
     if (first !== undefined) values[name.toLowerCase()] = first;
   }
   return values;
+}
+
+const brokenHttp =
+  /^(HPE_|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/;
+/** The parser's words for an answer that ended in the middle. */
+const brokenOff = /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/;
+
+function failureOf(error: Error & { readonly code?: unknown }): HttpFailure {
+  if (error instanceof ConnectFailure) return error.reason;
+  const code = typeof error.code === 'string' ? error.code : '';
+  if (brokenOff.test(code)) return 'connection-lost';
+  return brokenHttp.test(code) || error.name === 'HTTPParserError' ? 'malformed' : 'connection-lost';
 }
