@@ -113,7 +113,10 @@ function* checkApns(prefix: string, entry: ApnsNotifierConfig, clock: Clock): It
   const expiryMs = certificateExpiryMs(credentials.value);
   const days = expiryMs === null ? Number.POSITIVE_INFINITY : Math.floor((expiryMs - clock.nowMs()) / DAY_MS);
   if (days < EXPIRY_WARNING_DAYS)
-    yield warning(`${prefix}.certFile`, `the certificate expires in ${days} days`);
+    yield warning(
+      `${prefix}.${entry.pfxFile === null ? 'certFile' : 'pfxFile'}`,
+      `the certificate expires in ${days} days`,
+    );
 }
 
 async function checkFirebase(prefix: string, entry: FirebaseNotifierConfig): Promise<Finding[]> {

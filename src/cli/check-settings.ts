@@ -155,13 +155,12 @@ function* checkApnsSettings(prefix: string, entry: ApnsNotifierConfig): Iterable
       'false: no extension of the app runs, so nobody decrypts the push; the user sees the alert text only';
     yield warning(`${prefix}.mutableContent`, message);
   }
-  if (entry.pushType === 'background' && entry.priority !== 5)
-    yield warning(`${prefix}.priority`, 'Apple refuses background pushes with a priority of 10; set it to 5');
-  if (entry.pushType === 'voip' && !entry.topic.endsWith('.voip'))
-    yield warning(
-      `${prefix}.topic`,
-      'Apple wants the bundle identifier with .voip behind it for the push type voip',
-    );
+  if (entry.pushType === 'background' && entry.priority !== null && entry.priority !== 5)
+    yield error(`${prefix}.priority`, 'Apple takes background pushes with priority 5 only');
+  if (entry.pushType === 'voip' && !entry.topic.endsWith('.voip')) {
+    const message = 'for the push type voip Apple wants the bundle identifier with .voip behind it';
+    yield error(`${prefix}.topic`, message);
+  }
 }
 
 function* checkWnsSettings(prefix: string, entry: WnsNotifierConfig): Iterable<Finding> {

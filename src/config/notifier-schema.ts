@@ -65,12 +65,12 @@ export const notifierSchemas: NotifierSchemas = {
       default: true,
     }),
     pushType: choice({
-      doc: 'apns-push-type. The types background and voip carry no alert, and Apple wants them sent with the priority and topic that its documentation names.',
+      doc: 'apns-push-type. background and voip carry no alert: the app itself decides what the user sees. background is sent with priority 5, and voip needs a topic that ends in .voip.',
       default: 'alert',
       values: ['alert', 'background', 'voip'],
     }),
     priority: numberChoice<10 | 5 | 1 | null>({
-      doc: 'apns-priority of every push; null takes that of the push: 10 for high, 5 for normal.',
+      doc: 'apns-priority of every push; null takes that of the push: 10 for high, 5 for normal (pushType background: always 5).',
       default: null,
       values: ['10', '5', '1'],
     }),
