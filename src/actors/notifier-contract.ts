@@ -45,7 +45,7 @@ export interface NotifierActorDeps {
 }
 
 export interface NotifierActorStatus {
-  /** Pushes in memory that take a credit. */
+  /** Pushes in memory, without those held by pacing. */
   readonly held: number;
   /** Of these: not yet sent. */
   readonly waiting: number;

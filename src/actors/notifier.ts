@@ -286,7 +286,7 @@ export function createNotifierActor(
     expectOutbox: () => feed.expect(),
     heldUntilMs: () => limits.heldUntilMs(clock.nowMs()),
     status: () => ({
-      held: credits.held,
+      held: credits.held - feed.claiming,
       waiting: queue.length + aside.refusedCount,
       inFlight: atProvider.count,
       paced: pacing?.heldCount ?? 0,

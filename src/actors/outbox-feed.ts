@@ -36,6 +36,11 @@ export class OutboxFeed {
     return this.#isBacklog;
   }
 
+  /** Credits that are set aside for rows that have not come yet. */
+  get claiming(): number {
+    return this.#claiming;
+  }
+
   /** Something waits, or will in a moment. */
   expect(): void {
     this.#mayWait = true;
