@@ -243,3 +243,42 @@ describe('the subscription index', () => {
     expect(index.appendMonitorEntries(0, 1_700_000_100, { append: () => undefined })).toBe(2);
   });
 });
+
+describe('comparing the index with the database', () => {
+  it('tells a subscription that is the same in everything from one that differs in anything', () => {
+    const index = new SubscriptionIndex(1);
+    const one = makeSubscription('one', { namespaces: [-11, 0], serviceData: Buffer.from('data') });
+    expect(index.holds(one)).toBe(false);
+    index.upsert(one);
+    expect(index.holds(one)).toBe(true);
+    const { authorisation } = one;
+    for (const other of [
+      { ...one, namespaces: [0] },
+      { ...one, namespaces: [-11, 1] },
+      { ...one, wantData: false },
+      { ...one, encryptionKey: makeSubscription('two').encryptionKey },
+      { ...one, serviceData: null },
+      { ...one, serviceData: Buffer.from('date') },
+      { ...one, serviceId: makeSubscription('two').serviceId },
+      { ...one, authorisation: { ...authorisation, signedAtSeconds: 1_700_000_001 } },
+      { ...one, authorisation: { ...authorisation, signature: Buffer.alloc(64) } },
+      { ...one, authorisation: { ...authorisation, ed25519Key: null } },
+    ]) {
+      expect(index.holds(other)).toBe(false);
+    }
+  });
+
+  it('names the subscriptions of an account, and none of a slot that is free', () => {
+    const index = new SubscriptionIndex(1);
+    const one = makeSubscription('one');
+    const two = { ...makeSubscription('two'), account: one.account };
+    const { slot } = index.upsert(one);
+    index.upsert(two);
+    expect(index.keysAt(slot).map(({ serviceId }) => serviceId)).toEqual([two.serviceId, one.serviceId]);
+    expect(index.keysAt(slot)[0]?.account).toEqual(one.account);
+    index.remove(one);
+    index.remove(two);
+    expect(index.keysAt(slot)).toEqual([]);
+    expect(index.keysAt(slot + 1000)).toEqual([]);
+  });
+});
