@@ -39,6 +39,8 @@ export class EndpointDiscovery {
   readonly #silent: ExpiringMap;
   readonly #bad: ExpiringMap;
   readonly #underWay = new Map<string, Promise<Discovery>>();
+  /** Whoever closes the client ends the requests. */
+  readonly #nobodyAborts = new AbortController().signal;
   #running = 0;
 
   constructor(
@@ -75,7 +77,13 @@ export class EndpointDiscovery {
     if (this.#running >= this.#options.maxAtOnce) return Promise.resolve('busy');
     this.#running += 1;
     const asked = this.client
-      .send({ url, method: 'GET', headers: { accept: 'application/json' }, body: null, signal: nobodyAborts })
+      .send({
+        url,
+        method: 'GET',
+        headers: { accept: 'application/json' },
+        body: null,
+        signal: this.#nobodyAborts,
+      })
       .then((result) => {
         this.#running -= 1;
         if (this.#underWay.get(url.origin) === asked) this.#underWay.delete(url.origin);
@@ -105,8 +113,6 @@ const noConnection: ReadonlySet<HttpFailure> = new Set([
   'tls-failed',
   'forbidden-address',
 ]);
-const nobodyAborts = new AbortController().signal;
-
 function findingOf(result: HttpResult): Discovery {
   if (result.kind === 'failure') return result.reason === 'forbidden-address' ? 'forbidden' : 'unreachable';
   const { status, body } = result;
