@@ -60,6 +60,7 @@ export class SessionLink implements ExchangeCarrier {
   #timeoutsInARow = 0;
   #lastAnswerTick: number;
   #lastPingTick: number;
+  #lastStartTick: number;
   /** Streams above this number were not touched by the peer (RFC 9113, 6.8). */
   #goawayLastStream: number | null = null;
   #failure: Http2Failure | null = null;
@@ -73,6 +74,7 @@ export class SessionLink implements ExchangeCarrier {
   ) {
     this.#lastAnswerTick = owner.tick;
     this.#lastPingTick = owner.tick;
+    this.#lastStartTick = owner.tick;
     this.#connectTimer = setTimeout(() => this.retire('connect-timeout'), limits.connectTimeoutMs);
     open().then(
       (session) => this.#attach(session),
@@ -89,6 +91,16 @@ export class SessionLink implements ExchangeCarrier {
     return Math.min(this.limits.maxInFlight, this.#peerMaxStreams) - this.inFlight.size;
   }
 
+  /** Requests on it ran into their time limit and nothing was answered since. */
+  get isSuspect(): boolean {
+    return this.#timeoutsInARow > 0;
+  }
+
+  /** For how many ticks there has been nothing to do. */
+  get idleTicks(): number {
+    return this.state === 'open' && this.inFlight.size === 0 ? this.owner.tick - this.#lastStartTick : 0;
+  }
+
   /** False: the session turned out to be unusable and was retired; nothing was sent. */
   start(exchange: Exchange): boolean {
     let stream: ClientHttp2Stream;
@@ -100,6 +112,7 @@ export class SessionLink implements ExchangeCarrier {
       return false;
     }
     this.inFlight.add(exchange);
+    this.#lastStartTick = this.owner.tick;
     exchange.run(stream, this);
     this.#requests += 1;
     if (this.#requests >= MAX_REQUESTS_PER_SESSION) this.retire(null);
@@ -188,7 +201,7 @@ export class SessionLink implements ExchangeCarrier {
       if (this.state === 'connecting') {
         clearTimeout(this.#connectTimer);
         this.state = 'open';
-        this.#lastAnswerTick = this.#lastPingTick = this.owner.tick;
+        this.#lastAnswerTick = this.#lastPingTick = this.#lastStartTick = this.owner.tick;
       }
       if (this.state === 'open') this.owner.onRoom();
     });

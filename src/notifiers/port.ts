@@ -23,6 +23,8 @@ export interface NotifierHealth {
   readonly state: 'idle' | 'connected' | 'failing';
   /** A word or two for the operator; null when all is well. */
   readonly detail: string | null;
+  /** Where the type keeps connections open and counts them: now, since the start, and those that broke. */
+  readonly connections?: { readonly open: number; readonly opened: number; readonly replaced: number };
 }
 
 export type ValidationPurpose = 'subscribe' | 'unsubscribe';

@@ -162,14 +162,14 @@ describe('what Apple receives', () => {
 
   it('comes over one TLS session, however many pushes there are', async () => {
     const other = await startAnother({ maxConcurrentStreams: 20 });
-    const notifier = start({ endpoint: other.endpoint });
+    const notifier = start({ endpoint: other.endpoint, widenAfterMs: 10_000 });
     const outcomes = await Promise.all(
       Array.from({ length: 400 }, () => notifier.send(pushFor(apnsToken()), never)),
     );
     expect(outcomes.every(({ kind }) => kind === 'delivered')).toBe(true);
     expect(other.connections).toBe(1);
     expect(other.maxStreamsSeen).toBeLessThanOrEqual(20);
-    expect(notifier.health()).toEqual({ state: 'connected', detail: null });
+    expect(notifier.health()).toMatchObject({ state: 'connected', detail: null });
   });
 });
 
@@ -391,7 +391,7 @@ describe('trouble on the way', () => {
       ...transport,
       reason: 'unreachable',
     });
-    expect(notifier.health()).toEqual({ state: 'failing', detail: 'unreachable' });
+    expect(notifier.health()).toMatchObject({ state: 'failing', detail: 'unreachable' });
   });
 
   it('a server that is not trusted is a retry that says why', async () => {
@@ -425,7 +425,7 @@ describe('trouble on the way', () => {
       notifier.send(pushFor(apnsToken()), never),
     ]);
     expect(lost.map((outcome) => outcome.kind)).toEqual(['retry', 'retry']);
-    expect(notifier.health()).toEqual({ state: 'failing', detail: 'timeout' });
+    expect(notifier.health()).toMatchObject({ state: 'failing', detail: 'timeout' });
     expect(await notifier.send(pushFor(apnsToken()), never)).toEqual({ kind: 'delivered' });
     expect(relay.connections).toBe(2);
     expect(notifier.health().state).toBe('connected');
@@ -460,7 +460,7 @@ describe('trouble on the way', () => {
   });
 
   it('more at once than allowed is refused, not kept', async () => {
-    const notifier = start({ maxInFlight: 4 });
+    const notifier = start({ maxInFlight: 4, connections: 1 });
     const outcomes = await Promise.all(
       Array.from({ length: 20 }, () => notifier.send(pushFor(apnsToken()), never)),
     );
@@ -582,7 +582,7 @@ describe('certificates', () => {
       certFile: files.write('soon.pem', client.certPem),
       keyFile: files.write('soon-key.pem', client.keyPem),
     });
-    expect(notifier.health()).toEqual({ state: 'idle', detail: 'certificate expires in 5 days' });
+    expect(notifier.health()).toMatchObject({ state: 'idle', detail: 'certificate expires in 5 days' });
   });
 
   it.each<[string, () => Partial<ApnsEntry>, RegExp]>([

@@ -14,7 +14,7 @@ import { silentLog } from '../../src/telemetry/log.js';
 export class CredentialFiles {
   readonly #directory = mkdtempSync(join(tmpdir(), 'waggle-credentials-'));
 
-  write(name: string, content: string): string {
+  write(name: string, content: string | Buffer): string {
     const path = join(this.#directory, name);
     writeFileSync(path, content);
     return path;

@@ -1,4 +1,15 @@
 import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
+import {
+  bitString,
+  integer,
+  INTEGER,
+  NULL,
+  objectIdentifier,
+  OCTET_STRING,
+  sequence,
+  tlv,
+  TRUE,
+} from './der.js';
 
 /**
  * Throwaway certificates for tests, made without OpenSSL's program: node signs and exports keys but builds no X.509, so
@@ -126,33 +137,6 @@ function certificate(
     tlv(0xa3, sequence(...keyIds, ...request.extensions)),
   );
   return sequence(body, ecdsaWithSha256, bitString(sign('sha256', body, issuerKey)));
-}
-
-const INTEGER = 0x02;
-const OCTET_STRING = 0x04;
-
-function tlv(tag: number, ...contents: readonly Buffer[]): Buffer {
-  const content = Buffer.concat(contents);
-  if (content.length < 0x80) return Buffer.concat([Buffer.from([tag, content.length]), content]);
-  const length = Buffer.from([content.length >> 8, content.length & 0xff]);
-  return Buffer.concat([Buffer.from([tag, 0x82]), length, content]);
-}
-
-const NULL = tlv(0x05);
-const TRUE = tlv(0x01, Buffer.from([0xff]));
-const sequence = (...contents: readonly Buffer[]): Buffer => tlv(0x30, ...contents);
-const integer = (value: number): Buffer => tlv(INTEGER, Buffer.from([value]));
-const bitString = (bytes: Buffer): Buffer => tlv(0x03, Buffer.from([0]), bytes);
-
-function objectIdentifier(dotted: string): Buffer {
-  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
-  return tlv(0x06, Buffer.from([first * 40 + second, ...rest.flatMap(base128)]));
-}
-
-function base128(value: number): number[] {
-  const digits = [value & 0x7f];
-  for (let left = value >>> 7; left > 0; left >>>= 7) digits.unshift((left & 0x7f) | 0x80);
-  return digits;
 }
 
 /** UTCTime, which lasts until 2049. */

@@ -21,6 +21,7 @@ import type { ApnsEntry } from './apns-entry.js';
 import { createApnsBodyTemplate, type ApnsBodyTemplate } from './body.js';
 import { certificateExpiryMs, loadApnsCredentials } from './credentials.js';
 import { connectNodeApn, type ApnsConnector } from './node-apn-connector.js';
+import { apnsPushHeaders, type ApnsPushHeaders } from './push-type.js';
 import type { ProviderToken, ProviderTokens } from './provider-tokens.js';
 import { validateApnsServiceInfo } from './token.js';
 
@@ -49,6 +50,8 @@ export function createApnsNotifier(
   { clock, providerTokens }: ApnsDependencies,
 ): Result<Notifier, string> {
   if (entry.topic === '') return fail('topic is missing');
+  const pushHeaders = apnsPushHeaders(entry);
+  if (!pushHeaders.ok) return pushHeaders;
   const credentials = loadApnsCredentials(entry, clock);
   if (!credentials.ok) return credentials;
   const endpoint = parseOptionalEndpoint(entry.endpoint);
@@ -75,10 +78,17 @@ export function createApnsNotifier(
     endpoint.value?.authority ?? (entry.sandbox ? 'api.sandbox.push.apple.com' : 'api.push.apple.com');
   return ok(
     new ApnsNotifier(service, entry, clock, template, connector.value, token, {
+      ...pushHeaders.value,
       authority,
       expiresAtMs: certificateExpiryMs(credentials.value),
     }),
   );
+}
+
+interface ApnsFacts extends ApnsPushHeaders {
+  readonly authority: string;
+  /** When our certificate runs out. */
+  readonly expiresAtMs: number | null;
 }
 
 class ApnsNotifier implements Notifier {
@@ -97,7 +107,7 @@ class ApnsNotifier implements Notifier {
     private readonly template: ApnsBodyTemplate,
     private readonly connector: ApnsConnector,
     private readonly token: ProviderToken | null,
-    private readonly facts: { readonly authority: string; readonly expiresAtMs: number | null },
+    private readonly facts: ApnsFacts,
   ) {
     const http2 = http2OptionsOf(entry);
     this.#client = new Http2Client(() => connector.openSession(), http2);
@@ -126,9 +136,9 @@ class ApnsNotifier implements Notifier {
   }
 
   health(): NotifierHealth {
-    const failure = this.#client.lastFailure;
-    if (failure !== null) return { state: 'failing', detail: failure };
-    return { state: this.#client.isConnected ? 'connected' : 'idle', detail: this.#expiryWarning() };
+    const { connections, isConnected, lastFailure } = this.#client;
+    if (lastFailure !== null) return { state: 'failing', detail: lastFailure, connections };
+    return { state: isConnected ? 'connected' : 'idle', detail: this.#expiryWarning(), connections };
   }
 
   async close(): Promise<void> {
@@ -177,8 +187,8 @@ class ApnsNotifier implements Notifier {
       ':authority': this.facts.authority,
       ':path': `/3/device/${push.device.serviceId}`,
       'apns-topic': this.entry.topic,
-      'apns-push-type': 'alert',
-      'apns-priority': push.priority === 'high' ? '10' : '5',
+      'apns-push-type': this.facts.pushType,
+      'apns-priority': this.facts.priorities[push.priority],
       'apns-expiration': `${Math.floor(push.expiresAtMs / 1000)}`,
       'apns-id': uuidOf(push.dedupeKey),
       [sensitiveHeaders]: neverIndexed,

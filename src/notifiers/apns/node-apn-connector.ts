@@ -1,7 +1,9 @@
 import type { ClientHttp2Session } from 'node:http2';
 import apn, { type ProviderOptions } from 'node-apn';
+import { assertNever } from '../../domain/assert-never.js';
 import type { ProviderEndpoint } from '../endpoint.js';
 import { fail, ok, type Result } from '../../domain/result.js';
+import type { PfxCredentials } from './pfx.js';
 
 /**
  * The only file that knows the inside of node-apn. The library prepares and checks the credentials, signs provider
@@ -26,7 +28,8 @@ export interface TokenSigner {
 
 export type ApnsCredentials =
   | { readonly kind: 'token'; readonly key: string; readonly keyId: string; readonly teamId: string }
-  | { readonly kind: 'certificate'; readonly certificate: string; readonly key: string };
+  | { readonly kind: 'certificate'; readonly certificate: string; readonly key: string }
+  | PfxCredentials;
 
 interface LibraryToken {
   readonly generation: number;
@@ -58,7 +61,7 @@ export function connectNodeApn(options: ConnectorOptions): Result<ApnsConnector,
   try {
     provider = new apn.Provider(providerOptions(options));
   } catch (error) {
-    return fail(error instanceof Error ? error.message : 'node-apn refused the credentials');
+    return fail(refusalOf(error, options.credentials));
   }
   const client = insideOf(provider);
   if (options.endpoint !== null) {
@@ -89,11 +92,32 @@ function providerOptions({ credentials, sandbox, trustAnchors }: ConnectorOption
     maxSessionMemory: SESSION_MEMORY_MEGABYTES,
     settings: { enablePush: false },
     ...(trustAnchors === undefined ? {} : { ca: trustAnchors }),
-    ...(credentials.kind === 'token'
-      ? { token: { key: credentials.key, keyId: credentials.keyId, teamId: credentials.teamId } }
-      : { cert: credentials.certificate, key: credentials.key }),
+    ...identityOf(credentials),
   };
   return options;
+}
+
+function identityOf(credentials: ApnsCredentials): ProviderOptions {
+  switch (credentials.kind) {
+    case 'token': {
+      const { key, keyId, teamId } = credentials;
+      return { token: { key, keyId, teamId } };
+    }
+    case 'certificate':
+      return { cert: credentials.certificate, key: credentials.key };
+    case 'pfx': {
+      const { pfx, passphrase } = credentials;
+      return { pfx, ...(passphrase === null ? {} : { passphrase }) };
+    }
+    default:
+      return assertNever(credentials);
+  }
+}
+
+/** The library's complaints are good (wrong environment, expired); what it stumbles over is not. */
+function refusalOf(error: unknown, credentials: ApnsCredentials): string {
+  if (!(error instanceof Error) || error instanceof TypeError) return 'node-apn refused the credentials';
+  return credentials.kind === 'pfx' ? `pfxFile: ${error.message}` : error.message;
 }
 
 function insideOf(provider: apn.Provider): LibraryClient {

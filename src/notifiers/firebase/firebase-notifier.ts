@@ -33,7 +33,6 @@ const TOKEN_TIMEOUT_MS = 10_000;
 const SESSION_MEMORY_MEGABYTES = 64;
 const DELIVERED: Outcome = { kind: 'delivered' };
 const EXPIRED: Outcome = { kind: 'dropped', reason: 'expired' };
-const ABORTED: Outcome = outcomeOfFailure('aborted');
 
 /**
  * Makes a notifier for Google's service, FCM HTTP v1 over own long-lived sessions; spec session-push-v2, 12.2. The
@@ -84,10 +83,7 @@ class FirebaseNotifier implements Notifier {
   readonly #retryAfterMaxMs: number;
   readonly #streak = new DeliveryStreak();
   readonly #isOfDevice = (): boolean => this.#streak.refusalIsOfDevice();
-  /** Pushes that wait for an access token, by what ends their waiting. */
-  readonly #waiting = new Map<(outcome: Outcome) => void, AbortSignal>();
-  readonly #watchedSignals = new WeakSet<AbortSignal>();
-
+  #lastHeaders: OutgoingHttpHeaders | null = null;
   constructor(
     readonly service: ServiceName,
     entry: FirebaseEntry,
@@ -121,51 +117,26 @@ class FirebaseNotifier implements Notifier {
   }
 
   health(): NotifierHealth {
+    const { connections, isConnected, lastFailure } = this.#client;
     const tokenFailure = this.tokens.failure;
-    if (tokenFailure !== null && 'reason' in tokenFailure)
-      return { state: 'failing', detail: tokenFailure.reason };
-    const failure = this.#client.lastFailure;
-    if (failure !== null) return { state: 'failing', detail: failure };
-    return { state: this.#client.isConnected ? 'connected' : 'idle', detail: null };
+    const failure = tokenFailure !== null && 'reason' in tokenFailure ? tokenFailure.reason : lastFailure;
+    if (failure !== null) return { state: 'failing', detail: failure, connections };
+    return { state: isConnected ? 'connected' : 'idle', detail: null, connections };
   }
 
   async close(): Promise<void> {
     this.#client.close();
-    for (const settle of [...this.#waiting.keys()]) settle(outcomeOfFailure('closed'));
+    this.tokens.close();
   }
 
   #attempt(push: Push, signal: AbortSignal, mayRenew: boolean, resolve: (outcome: Outcome) => void): void {
     const authorization = this.tokens.current();
     if (authorization !== null) return this.#request(push, signal, authorization, mayRenew, resolve);
-    this.#awaitToken(signal, resolve, (token) => this.#request(push, signal, token, mayRenew, resolve));
-  }
-
-  /** Only the first pushes come here; an abort or a close does not wait for Google. */
-  #awaitToken(
-    signal: AbortSignal,
-    resolve: (outcome: Outcome) => void,
-    proceed: (authorization: string) => void,
-  ): void {
-    if (signal.aborted) return resolve(ABORTED);
-    this.#watch(signal);
-    const settle = (outcome: Outcome): void => {
-      if (this.#waiting.delete(settle)) resolve(outcome);
-    };
-    this.#waiting.set(settle, signal);
-    void this.tokens.obtain().then((token) => {
-      if (!token.ok) settle(token.error);
-      else if (this.#waiting.delete(settle)) proceed(token.value);
+    // Only the first pushes come here.
+    void this.tokens.waitFor(signal).then((token) => {
+      if (token.ok) this.#request(push, signal, token.value, mayRenew, resolve);
+      else resolve(token.error);
     });
-  }
-
-  /** One listener per signal, however many pushes carry it. */
-  #watch(signal: AbortSignal): void {
-    if (this.#watchedSignals.has(signal)) return;
-    this.#watchedSignals.add(signal);
-    const onAbort = (): void => {
-      for (const [settle, waitingSignal] of [...this.#waiting]) if (waitingSignal === signal) settle(ABORTED);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
   }
 
   #request(
@@ -211,8 +182,10 @@ class FirebaseNotifier implements Notifier {
     resolve(fcmOutcome(error, this.#isOfDevice));
   }
 
+  /** The same object until there is another access token: nothing in it is about the push. */
   #headers(authorization: string): OutgoingHttpHeaders {
-    return {
+    if (this.#lastHeaders?.['authorization'] === authorization) return this.#lastHeaders;
+    this.#lastHeaders = {
       ':method': 'POST',
       ':scheme': 'https',
       ':authority': this.target.authority,
@@ -220,5 +193,6 @@ class FirebaseNotifier implements Notifier {
       authorization,
       'content-type': 'application/json',
     };
+    return this.#lastHeaders;
   }
 }

@@ -23,6 +23,7 @@ export function startApnsStandIn(options: ApnsStandInOptions): Promise<ApnsStand
 }
 
 const MAX_BODY_BYTES = 4096;
+const MAX_VOIP_BODY_BYTES = 5120;
 const TOKEN_MAX_AGE_SECONDS = 3600;
 const canonicalUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -34,7 +35,7 @@ class ApnsJudge {
 
   judge(headers: IncomingHttpHeaders, body: Buffer, certificateGiven: boolean): Judgement<RecordedApnsPush> {
     const [, token = ''] = /^\/3\/device\/([0-9a-fA-F]+)$/.exec(headers[':path'] ?? '') ?? [];
-    const reason = this.#refusal(headers, token, certificateGiven) ?? bodyRefusal(body);
+    const reason = this.#refusal(headers, token, certificateGiven) ?? bodyRefusal(headers, body);
     if (reason !== null) return refuse(token, reason);
     if (!(this.options.record ?? true)) {
       return { ok: true, token, push: { token, headers, bodyText: '', body: {} } };
@@ -58,8 +59,8 @@ class ApnsJudge {
     if (token === '') return '404 BadPath';
     if (headers['apns-topic'] === undefined) return '400 MissingTopic';
     if (headers['apns-topic'] !== this.options.topic) return '400 BadTopic';
-    if (headers['apns-push-type'] !== 'alert') return '400 InvalidPushType';
-    if (!['1', '5', '10'].includes(String(headers['apns-priority']))) return '400 BadPriority';
+    const reason = pushTypeRefusal(headers, this.options.topic);
+    if (reason !== null) return reason;
     if (!/^\d{1,12}$/.test(String(headers['apns-expiration'] ?? '0'))) return '400 BadExpirationDate';
     const id = headers['apns-id'];
     if (id !== undefined && !canonicalUuid.test(String(id))) return '400 BadMessageId';
@@ -101,9 +102,25 @@ class ApnsJudge {
   }
 }
 
-function bodyRefusal(body: Buffer): string | null {
+function pushTypeRefusal(headers: IncomingHttpHeaders, topic: string): string | null {
+  const priority = String(headers['apns-priority']);
+  if (!['1', '5', '10'].includes(priority)) return '400 BadPriority';
+  switch (headers['apns-push-type']) {
+    case 'alert':
+      return null;
+    case 'background':
+      return priority === '5' ? null : '400 BadPriority';
+    case 'voip':
+      return topic.endsWith('.voip') ? null : '400 BadTopic';
+    default:
+      return '400 InvalidPushType';
+  }
+}
+
+function bodyRefusal(headers: IncomingHttpHeaders, body: Buffer): string | null {
   if (body.length === 0) return '400 PayloadEmpty';
-  return body.length > MAX_BODY_BYTES ? '413 PayloadTooLarge' : null;
+  const maxBytes = headers['apns-push-type'] === 'voip' ? MAX_VOIP_BODY_BYTES : MAX_BODY_BYTES;
+  return body.length > maxBytes ? '413 PayloadTooLarge' : null;
 }
 
 function refuse(token: string, statusAndReason: string): Judgement<never> {

@@ -45,6 +45,8 @@ export class Http2StandIn<Recorded> {
   accepted = 0;
   /** Sees every accepted push, recorded or not. */
   onAccepted: ((push: Recorded) => void) | null = null;
+  /** Bodies of scripted answers go out one byte at a time, so far apart. */
+  byteEveryMs: number | null = null;
   requests = 0;
   connections = 0;
   maxStreamsSeen = 0;
@@ -138,10 +140,10 @@ export class Http2StandIn<Recorded> {
     const judgement = this.judge.judge(headers, body, isAuthorised(stream));
     if (!judgement.ok) {
       this.refusals.push(judgement.answer);
-      return perform(stream, judgement.answer);
+      return this.#perform(stream, judgement.answer);
     }
     const scripted = this.answers.take(judgement.token);
-    if (scripted !== null) return perform(stream, scripted);
+    if (scripted !== null) return this.#perform(stream, scripted);
     this.accepted += 1;
     this.onAccepted?.(judgement.push);
     if (this.options.record ?? true) this.pushes.push(judgement.push);
@@ -152,35 +154,45 @@ export class Http2StandIn<Recorded> {
       stream.end(success.body);
     }
   }
+
+  #perform(stream: ServerHttp2Stream, answer: ScriptedAnswer): void {
+    if (answer.delayMs !== undefined) {
+      const { delayMs, ...rest } = answer;
+      setTimeout(() => this.#perform(stream, rest), delayMs);
+      return;
+    }
+    if (stream.destroyed) return;
+    switch (answer.instead) {
+      case 'hang':
+        return;
+      case 'reset':
+        return stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      case 'refuse':
+        return stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      case 'goaway':
+        return stream.session?.goaway(constants.NGHTTP2_NO_ERROR, Math.max(0, (stream.id ?? 1) - 2));
+      case 'destroy':
+        return stream.session?.destroy();
+      case undefined:
+        break;
+    }
+    const body = typeof answer.body === 'object' ? JSON.stringify(answer.body) : (answer.body ?? '');
+    const headers = { ':status': answer.status ?? 200, ...answer.headers };
+    if (body === '') stream.respond(headers, { endStream: true });
+    else {
+      stream.respond(headers);
+      if (this.byteEveryMs === null) stream.end(body);
+      else trickle(stream, body, this.byteEveryMs);
+    }
+  }
 }
 
-function perform(stream: ServerHttp2Stream, answer: ScriptedAnswer): void {
-  if (answer.delayMs !== undefined) {
-    const { delayMs, ...rest } = answer;
-    setTimeout(() => perform(stream, rest), delayMs);
-    return;
-  }
+function trickle(stream: ServerHttp2Stream, body: string, everyMs: number): void {
   if (stream.destroyed) return;
-  switch (answer.instead) {
-    case 'hang':
-      return;
-    case 'reset':
-      return stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-    case 'refuse':
-      return stream.close(constants.NGHTTP2_REFUSED_STREAM);
-    case 'goaway':
-      return stream.session?.goaway(constants.NGHTTP2_NO_ERROR, Math.max(0, (stream.id ?? 1) - 2));
-    case 'destroy':
-      return stream.session?.destroy();
-    case undefined:
-      break;
-  }
-  const body = typeof answer.body === 'object' ? JSON.stringify(answer.body) : (answer.body ?? '');
-  const headers = { ':status': answer.status ?? 200, ...answer.headers };
-  if (body === '') stream.respond(headers, { endStream: true });
+  if (body === '') stream.end();
   else {
-    stream.respond(headers);
-    stream.end(body);
+    stream.write(body.slice(0, 1));
+    setTimeout(() => trickle(stream, body.slice(1), everyMs), everyMs);
   }
 }
 
