@@ -2,6 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createAuthority, createServiceAccount, createTokenKey } from '../../simulators/certificates.js';
+import { createPkcs12 } from '../../simulators/pkcs12.js';
 import { createTestDirectory } from '../config/support.js';
 import { generateVapidKey, vapidKeyPem } from '../../../src/crypto/vapid-key.js';
 import { run } from './support.js';
@@ -24,6 +25,10 @@ const key = file('key.pem', client.keyPem);
 const combined = file('combined.pem', client.certPem + client.keyPem);
 const ca = file('ca.pem', authority.certPem);
 const vapid = file('vapid.pem', vapidKeyPem(generateVapidKey()));
+const binary = (name: string, content: Buffer): string => {
+  writeFileSync(`${directory.path}/${name}`, content);
+  return `${directory.path}/${name}`;
+};
 const account = file('account.json', createServiceAccount('https://127.0.0.1:1/token').json);
 
 describe('check-config', () => {
@@ -33,6 +38,7 @@ describe('check-config', () => {
     const checked = await checkFile(`${keys}notifiers:
   apns: { certFile: ${cert}, keyFile: ${key}, caFile: ${ca}, endpoint: "https://127.0.0.1:1" }
   apns-sandbox: { type: apns, sandbox: true, certFile: ${combined} }
+  apns-p12: { type: apns, topic: com.example.other, pfxFile: ${binary('good.p12', createPkcs12(client, 'p12-pass'))}, pfxPassphrase: p12-pass }
   apns-token: { type: apns, keyFile: ${p8}, keyId: ${token.keyId}, teamId: ${token.teamId} }
   firebase: { serviceAccountFile: ${account} }
 `);
@@ -90,12 +96,6 @@ describe('check-config', () => {
       `notifiers: { apns: { mutableContent: false } }`,
       'notifiers.apns.mutableContent',
     ],
-    [
-      'a background push of high priority',
-      'notifiers: { apns: { pushType: background } }',
-      'notifiers.apns.priority',
-    ],
-    ['a VoIP push to the plain topic', 'notifiers: { apns: { pushType: voip } }', 'notifiers.apns.topic'],
     ['a passphrase of nothing', 'notifiers: { apns: { pfxPassphrase: x } }', 'notifiers.apns.pfxPassphrase'],
     ['a project for v1', 'notifiers: { huawei: { projectId: 1 } }', 'notifiers.huawei.projectId'],
     ['an application id without tenant', 'notifiers: { wns: { packageSid: a } }', 'notifiers.wns.packageSid'],
@@ -157,6 +157,9 @@ notifiers:
     expect(code).toBe(0);
     expect(stderr).toContain('open to others');
     expect(stderr).toContain('expires in 5 days');
+    const p12 = binary('soon.p12', createPkcs12(soon, 'x'));
+    const ofP12 = await check('--notifiers.apns.pfxFile', p12, '--notifiers.apns.pfxPassphrase=x');
+    expect(ofP12.stderr).toContain('warning: notifiers.apns.pfxFile: the certificate expires in 5 days');
   });
 
   const expired = authority.issueAppleClient({
@@ -183,6 +186,22 @@ notifiers:
       'notifiers.apns',
     ],
     ['an expired certificate', ['--notifiers.apns.certFile', expiredPem], 'notifiers.apns'],
+    [
+      'a .p12 with another passphrase',
+      [
+        `--notifiers.apns.pfxFile=${binary('other.p12', createPkcs12(client, 'other'))}`,
+        '--notifiers.apns.pfxPassphrase=sec-ret',
+      ],
+      'notifiers.apns',
+    ],
+    [
+      'a .p12 of old encryption',
+      [
+        `--notifiers.apns.pfxFile=${binary('old.p12', createPkcs12(client, 'sec-ret', 'legacy'))}`,
+        '--notifiers.apns.pfxPassphrase=sec-ret',
+      ],
+      'notifiers.apns',
+    ],
     [
       'a token key that is none',
       ['--notifiers.apns.keyFile', key, '--notifiers.apns.keyId=A', '--notifiers.apns.teamId=B'],
@@ -219,6 +238,12 @@ notifiers:
       'notifiers.unifiedpush',
     ],
     ['a listener without a port', ['--session.listenCurve', 'tcp://127.0.0.1'], 'session.listenCurve'],
+    [
+      'a background push of high priority',
+      ['--notifiers.apns.pushType=background', '--notifiers.apns.priority=10'],
+      'notifiers.apns.priority',
+    ],
+    ['a VoIP push to the plain topic', ['--notifiers.apns.pushType=voip'], 'notifiers.apns.topic'],
     ['an oxend without a port', ['--session.oxend', 'tcp://127.0.0.1'], 'session.oxend'],
     ['an oxend without its key', ['--session.oxend', 'curve://127.0.0.1:1'], 'session.oxend'],
     ['a data directory under a file', ['--database.dataDir', `${nonsense}/data`], 'database.dataDir'],
