@@ -73,12 +73,24 @@ const endpoint = (ownAddress: string): Option<string | null> =>
 export const http2Provider = (ownAddress: string) => ({
   endpoint: endpoint(ownAddress),
   ...connected({
-    connections: 'Connections to the provider at most.',
-    standardConnections: 1,
+    connections:
+      'Connections to the provider at most. More than one is opened only where the round trip asks for it, see widenAfterMs.',
+    standardConnections: 3,
     maxConnections: 100,
     trust: 'the endpoint',
   }),
   maxInFlight: maxInFlight('Requests at the provider at once, per connection'),
+  widenAfterMs: wholeNumber({
+    doc: 'A further connection is opened when a request has waited this long for a free stream.',
+    unit: 'ms',
+    default: 100,
+    min: 1,
+    max: 60_000,
+  }),
+  surplusIdleMs: milliseconds(
+    'All connections but one are closed when they had nothing to do for so long.',
+    60_000,
+  ),
   deadAfterTimeouts: wholeNumber({
     doc: 'Time-outs in a row, with nothing answered meanwhile, after which a connection is replaced.',
     unit: 'time-outs',

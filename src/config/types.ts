@@ -137,6 +137,8 @@ interface ProviderNotifierConfig extends HttpNotifierConfig {
 }
 
 interface Http2NotifierConfig extends ProviderNotifierConfig {
+  readonly widenAfterMs: number;
+  readonly surplusIdleMs: number;
   readonly deadAfterTimeouts: number;
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
