@@ -73,6 +73,7 @@ export function benchStages(say: (line: string) => void): Promise<void> {
         devices: filter(),
         index,
         acceptsFrame: () => true,
+        contentOf: () => 'sealed',
         offer: () => true,
         spill: () => false,
         nextNonce,

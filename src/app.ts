@@ -1,7 +1,8 @@
 import { createActorSystem } from './actors/spawn.js';
 import { createDevices } from './app/devices.js';
-import { createAdminDoor, createClientDoor } from './app/doors.js';
+import { createAdminDoor, createClientDoor, createSubscriptions } from './app/doors.js';
 import { FirstLoad } from './app/first-load.js';
+import { createAppHive, openAppHive } from './app/hive.js';
 import { openIdentity } from './app/identity.js';
 import { createNotices } from './app/notices.js';
 import { DRAIN_GRACE_MS, START_UP_MS } from './app/options.js';
@@ -48,7 +49,8 @@ async function start(around: Surroundings): Promise<App> {
   parts.add(() => around.stopRepeating());
   const index = new SubscriptionIndex(randomBytes(4).readInt32LE(0));
   const devices = createDevices(around, storage, index, system, () => network);
-  const { network, pipeline } = createNotices(around, identity, index, system, devices);
+  const hive = await createAppHive(around, identity, storage, devices);
+  const { network, pipeline } = createNotices(around, identity, index, system, devices, hive);
   const load = new FirstLoad(around, storage.subscriptions, index, network);
 
   // The doors: operators first, so that they see the rest come up.
@@ -58,11 +60,15 @@ async function start(around: Surroundings): Promise<App> {
   const drainMs = config.shutdown.drainSeconds * 1000;
   parts.add(() => devices.delivery.drain(AbortSignal.timeout(drainMs)), drainMs + DRAIN_GRACE_MS);
   parts.add(() => pipeline.complete());
+  await openAppHive(around, hive);
   await network.start();
   parts.add(() => network.stop());
-  const http = await createClientDoor(around, identity, index, devices);
+  const service = createSubscriptions(around, index, devices, hive);
+  const http = await createClientDoor(around, identity, devices, service);
   const httpAddress = (await http.listen()).url;
   parts.add(() => http.close());
+  hive.serve((kind, body) => service.handle(kind, body));
+  parts.add(async () => hive.stopServing());
   log.info({ address: httpAddress }, `http listening on ${httpAddress}`);
 
   await load.run();

@@ -4,11 +4,13 @@ import { createDeadTokenReporter } from '../actors/dead-tokens.js';
 import { removeExpiredSubscriptions } from '../actors/expiry.js';
 import type { Network } from '../actors/network.js';
 import type { ActorSystem } from '../actors/spawn.js';
+import { Reconciliation } from '../actors/reconcile.js';
 import { createSubscriptionActors, type SubscriptionActors } from '../actors/subscription.js';
 import { nowSeconds } from '../domain/clock.js';
 import type { ServiceName } from '../domain/ids.js';
 import type { Notifier } from '../notifiers/port.js';
 import { createNotifiers } from '../notifiers/registry.js';
+import { Tombstones } from '../store/tombstones.js';
 import type { SubscriptionIndex } from '../subscription-index/subscription-index.js';
 import { Statistics } from '../telemetry/statistics.js';
 import * as options from './options.js';
@@ -62,6 +64,12 @@ export function createDevices(
     const removeExpired = store.removeExpired.bind(store);
     return removeExpiredSubscriptions({ removeExpired, subscriptions }, nowSeconds(clock));
   });
+
+  const tombstones = new Tombstones(storage.database);
+  const tombstoneMs = config.delivery.tombstoneDays * 86_400_000;
+  repeat(options.TOMBSTONE_SWEEP_SECONDS, () => tombstones.drop(clock.nowMs() - tombstoneMs));
+  const reconciliation = new Reconciliation({ store, index, subscriptions, log, metrics });
+  repeat(1, () => reconciliation.step(options.RECONCILED_ROWS_PER_SECOND));
 
   const guard = new DeadTokenGuard(
     options.deadTokenGuardOptions(config),

@@ -5,7 +5,9 @@ import { badValue } from '../domain/errors.js';
 import type { ServiceName } from '../domain/ids.js';
 import { createAdminServer, type AdminServer } from '../http/admin.js';
 import { createHttpServer, type HttpServer } from '../http/server.js';
-import { createSubscriptionService } from '../http/subscription-service.js';
+import { createSubscriptionService, type SubscriptionService } from '../http/subscription-service.js';
+import type { Hive } from '../hive/hive.js';
+import { vapidPublicKeysOf } from '../notifiers/webpush/public-keys.js';
 import { Tombstones } from '../store/tombstones.js';
 import type { SubscriptionIndex } from '../subscription-index/subscription-index.js';
 import { registerGauges } from '../telemetry/metrics.js';
@@ -16,17 +18,17 @@ import * as options from './options.js';
 import type { Storage } from './storage.js';
 import type { Surroundings } from './surroundings.js';
 
-/** For clients: subscribe, unsubscribe, onion requests. */
-export function createClientDoor(
-  { config, clock, randomBytes, log, metrics }: Surroundings,
-  identity: Identity,
+/** What both doors of clients, HTTP and OxenMQ, hand requests to. */
+export function createSubscriptions(
+  { config, clock, log, metrics }: Surroundings,
   index: SubscriptionIndex,
   { notifiers, subscriptions, statistics }: Devices,
-): Promise<HttpServer> {
+  hive: Pick<Hive, 'notifier'>,
+): SubscriptionService {
   const maxDevices = config.http.maxDevicesPerAccount;
-  const service = createSubscriptionService({
+  return createSubscriptionService({
     clock,
-    notifier: (name) => notifiers.get(name as ServiceName),
+    notifier: (name) => notifiers.get(name as ServiceName) ?? hive.notifier(name),
     refusal: (key) =>
       index.hasRoomFor(key, maxDevices) ? null : badValue('Subscription: too many devices for this account'),
     async subscribe(subscription) {
@@ -39,8 +41,25 @@ export function createClientDoor(
     log,
     limits: options.subscriptionLimits(config),
   });
+}
+
+/** For clients: subscribe, unsubscribe, onion requests. */
+export function createClientDoor(
+  { config, clock, randomBytes, log, metrics }: Surroundings,
+  identity: Identity,
+  { notifiers }: Devices,
+  service: SubscriptionService,
+): Promise<HttpServer> {
   const opener = createOnionOpener(identity.onion, randomBytes);
-  return createHttpServer(options.httpOptions(config), { service, opener, metrics, log, clock });
+  const vapidKeysOf = (name: string) => vapidPublicKeysOf(notifiers.get(name as ServiceName));
+  return createHttpServer(options.httpOptions(config), {
+    service,
+    opener,
+    vapidKeysOf,
+    metrics,
+    log,
+    clock,
+  });
 }
 
 /** For operators: health, metrics, statistics. */

@@ -3,6 +3,7 @@ import type { ActorSystem } from '../actors/spawn.js';
 import { decodeNotifyMessage } from '../codec/notify-message.js';
 import { blake2b } from '../crypto/keyed-hash.js';
 import { randomNonces } from '../crypto/seal.js';
+import type { Hive } from '../hive/hive.js';
 import type { NodeLink } from '../network/node-link.js';
 import { createOxenmqClient } from '../oxenmq/client.js';
 import { DuplicateFilter } from '../streams/duplicate-filter.js';
@@ -26,6 +27,7 @@ export function createNotices(
   index: SubscriptionIndex,
   system: ActorSystem,
   { delivery }: Pick<Devices, 'delivery'>,
+  hive: Pick<Hive, 'notifier'>,
 ): Notices {
   const { config, clock, random, randomBytes, log, metrics, parts } = around;
   const stageFaults = new SampledLog(clock);
@@ -35,6 +37,7 @@ export function createNotices(
     messages: new DuplicateFilter(marks, clock),
     devices: new DuplicateFilter(marks, clock),
     index,
+    contentOf: (service) => hive.notifier(service)?.capabilities.content ?? 'sealed',
     acceptsFrame: (link, slot) => network.acceptsFrame(link, slot),
     offer: (push) => delivery.offer(push),
     spill: (push, onLost) => delivery.spill(push, onLost),

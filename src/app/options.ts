@@ -174,6 +174,12 @@ function notifierEntry(config: NotifierConfig, delivery: Config['delivery']): No
   }
 }
 
+/** Tombstones that have had their time go so often. */
+export const TOMBSTONE_SWEEP_SECONDS = 3600;
+
+/** The comparison of table and index takes its time: it costs a small query a second. */
+export const RECONCILED_ROWS_PER_SECOND = 500;
+
 /** For what is still in the outbox's buffer at a stop. */
 export const FLUSH_TIMEOUT_MS = 10_000;
 

@@ -71,7 +71,7 @@ export interface PipelineDeps<Link> {
    * What the service's notifier sends (`capabilities.content`). Asked for every push, so it must be a mere look-up;
    * without it everything is sealed.
    */
-  readonly contentOf?: (service: ServiceName) => PushContent['kind'];
+  readonly contentOf: (service: ServiceName) => PushContent['kind'];
   readonly nextNonce: NonceSource;
   /** Makes push keys unpredictable for others; 32 bytes, the same after a restart. */
   readonly pushSecret: Buffer;
@@ -89,7 +89,7 @@ export interface Pipeline<Link> {
 
 export function createPipeline<Link>(deps: PipelineDeps<Link>): Pipeline<Link> {
   const { metrics, messages, devices, index, onFault } = deps;
-  const contentOf = deps.contentOf ?? (() => 'sealed' as const);
+  const { contentOf } = deps;
   const withData = Buffer.alloc(MAX_PAYLOAD_TEXT_BYTES);
   const withoutData = Buffer.alloc(MAX_PAYLOAD_TEXT_BYTES);
   const deviceMark = Buffer.alloc(0);
