@@ -5,6 +5,7 @@ import { documentedApnsReasons } from '../../src/notifiers/apns/answers.js';
 import type { ApnsEntry } from '../../src/notifiers/apns/apns-entry.js';
 import type { Notifier } from '../../src/notifiers/port.js';
 import { createAuthority, createTokenKey } from '../simulators/certificates.js';
+import { createPkcs12 } from '../simulators/pkcs12.js';
 import { eventually } from '../simulators/eventually.js';
 import { startApnsStandIn, type ApnsStandIn } from '../simulators/providers/apns-stand-in.js';
 import type { ScriptedAnswer } from '../simulators/providers/scripted-answers.js';
@@ -126,6 +127,69 @@ describe('what Apple receives', () => {
     expect(first?.headers['apns-id']).toMatch(
       /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
     );
+  });
+
+  it('has the same apns-id for every attempt, and without being asked no collapse id', async () => {
+    const token = apnsToken();
+    const push = pushFor(token);
+    const other = await startAnother({});
+    const notifier = start({ endpoint: other.endpoint });
+    const ids = new Set<unknown>();
+    other.answers.next({ status: 500 }, { instead: 'refuse' }, { instead: 'refuse' });
+    other.onRequest = (headers) => {
+      ids.add(headers['apns-id']);
+      expect(headers['apns-collapse-id']).toBeUndefined();
+    };
+    await notifier.send(push, never);
+    expect(await notifier.send({ ...push, attempts: 1 }, never)).toEqual({ kind: 'delivered' });
+    expect(other.requests).toBe(4);
+    expect(ids.size).toBe(1);
+  });
+
+  it.each([
+    ['high', 10, '10'],
+    ['high', 5, '5'],
+    ['high', 1, '1'],
+    ['normal', 10, '10'],
+    ['high', null, '10'],
+    ['normal', null, '5'],
+  ] as const)('has the priority of the entry, or its own: %s, %s', async (own, fixed, header) => {
+    const token = apnsToken();
+    expect(await start({ priority: fixed }).send(pushFor(token, { priority: own }), never)).toEqual({
+      kind: 'delivered',
+    });
+    expect(apns.pushes.find((seen) => seen.token === token)?.headers['apns-priority']).toBe(header);
+  });
+
+  it('is a background push without any alert and of priority 5, whatever its own', async () => {
+    const token = apnsToken();
+    const notifier = start({ pushType: 'background', alertTitle: 'never seen' });
+    expect(await notifier.send(pushFor(token, { priority: 'high' }), never)).toEqual({ kind: 'delivered' });
+    const seen = apns.pushes.find((push) => push.token === token);
+    expect(seen?.headers).toMatchObject({ 'apns-push-type': 'background', 'apns-priority': '5' });
+    expect(seen?.bodyText).toMatch(
+      /^\{"aps": \{"content-available": 1\}, "spns": 1, "enc_payload": "[^"]+"\}$/,
+    );
+  });
+
+  it('is a VoIP push to the topic for it, with nothing but the payload and room for more of it', async () => {
+    const topic = 'com.example.app.voip';
+    const other = await startAnother({ topic });
+    const notifier = start({ endpoint: other.endpoint, topic, pushType: 'voip' });
+    const payload = Buffer.alloc(notifier.capabilities.maxPayloadBytes, 7);
+    expect(payload.length).toBeGreaterThan(3700);
+    const push = pushFor(apnsToken(), { content: { kind: 'sealed', payload } });
+    expect(await notifier.send(push, never)).toEqual({ kind: 'delivered' });
+    expect(other.pushes[0]?.headers).toMatchObject({ 'apns-push-type': 'voip', 'apns-priority': '10' });
+    expect(other.pushes[0]?.bodyText).toMatch(/^\{"aps": \{\}, "spns": 1, "enc_payload": "/);
+  });
+
+  it('does not make iOS run the extension when told so', async () => {
+    const token = apnsToken();
+    await start({ mutableContent: false }).send(pushFor(token), never);
+    const body = apns.pushes.find((seen) => seen.token === token)?.bodyText;
+    expect(body).toContain('"alert": {');
+    expect(body).not.toContain('mutable-content');
   });
 
   it('has the texts of the entry, in ASCII, and leaves out what is null', async () => {
@@ -365,6 +429,31 @@ describe('trouble on the way', () => {
     expect(other.connections).toBe(2);
   });
 
+  it('a connection that breaks after GOAWAY, with requests that Apple may have acted upon, is a retry', async () => {
+    const other = await startAnother({});
+    const notifier = start({ endpoint: other.endpoint });
+    await notifier.send(pushFor(apnsToken()), never);
+    other.answers.standing = { instead: 'hang' };
+    const taken = notifier.send(pushFor(apnsToken()), never);
+    await eventually(() => other.requests === 2);
+    other.goAway();
+    other.destroyConnections();
+    expect(await taken).toMatchObject({ ...transport, reason: 'connection-lost' });
+    expect(other.requests).toBe(2);
+  });
+
+  it('an answer that never ends is given up at the time limit', async () => {
+    const other = await startAnother({});
+    other.byteEveryMs = 1_000;
+    other.answers.next({ status: 400, body: { reason: 'BadDeviceToken' } });
+    const notifier = start({ endpoint: other.endpoint, requestTimeoutMs: 300 });
+    expect(await notifier.send(pushFor(apnsToken()), never)).toMatchObject({
+      ...transport,
+      reason: 'timeout',
+    });
+    expect(await notifier.send(pushFor(apnsToken()), never)).toEqual({ kind: 'delivered' });
+  });
+
   it('Shutdown makes the next push use another connection', async () => {
     const other = await startAnother({});
     other.answers.next({ status: 503, body: { reason: 'Shutdown' } });
@@ -542,6 +631,27 @@ describe('provider tokens', () => {
     expect(jwtOf(tokens[0])).not.toBe('');
     expect(jwtOf(tokens[1])).toBe(jwtOf(tokens[0]));
   });
+
+  it('are renewed for all notifiers of the key at once', async () => {
+    const clock = new MovableClock();
+    const { notifiers } = createNotifiers(
+      { apns: entry, 'apns-sandbox': { ...entry, sandbox: true } },
+      { clock, log: silentLog() },
+    );
+    const sendTo = async (name: string): Promise<string> => {
+      const token = apnsToken();
+      const push = pushFor(token, { expiresAtMs: Date.now() + 7_200_000 });
+      expect(await notifiers.get(serviceName(name))?.send(push, never)).toEqual({ kind: 'delivered' });
+      return jwtOf(token);
+    };
+    const first = await sendTo('apns');
+    clock.offsetMs = 50 * 60_000;
+    const second = await sendTo('apns-sandbox');
+    clock.offsetMs += 49 * 60_000;
+    expect(second).not.toBe(first);
+    expect(await sendTo('apns')).toBe(second);
+    for (const notifier of notifiers.values()) await notifier.close();
+  });
 });
 
 describe('certificates', () => {
@@ -566,6 +676,28 @@ describe('certificates', () => {
     });
     expect(await notifier.send(pushFor(apnsToken()), never)).toEqual({ kind: 'delivered' });
     expect(other.pushes[0]?.headers.authorization).toBeUndefined();
+  });
+
+  it('authenticate the connection out of a .p12 file, too', async () => {
+    const other = await startApnsStandIn({
+      certificate: authority.issueServer(),
+      topic: TOPIC,
+      clientCaPem: authority.certPem,
+    });
+    closing.push(() => other.close());
+    for (const passphrase of ['pässword', '']) {
+      const pfxFile = files.write('client.p12', createPkcs12(authority.issueAppleClient(), passphrase));
+      const pfxPassphrase = passphrase === '' ? null : passphrase;
+      const notifier = start({ ...noIdentity, endpoint: other.endpoint, pfxFile, pfxPassphrase });
+      expect(await notifier.send(pushFor(apnsToken()), never)).toEqual({ kind: 'delivered' });
+    }
+    expect(other.accepted).toBe(2);
+  });
+
+  it('of a .p12 file that run out soon are told to the operator', () => {
+    const client = authority.issueAppleClient({ notAfter: new Date(Date.now() + 5 * 86_400_000 - 60_000) });
+    const notifier = start(pfx(createPkcs12(client, 'x')));
+    expect(notifier.health()).toMatchObject({ state: 'idle', detail: 'certificate expires in 5 days' });
   });
 
   it('may stand in one file with their key', async () => {
@@ -612,9 +744,68 @@ describe('certificates', () => {
       /certFile: not/,
     ],
     ['both ways at once', () => ({ ...certificate({}), keyId: 'K' }), /excludes/],
+    ['a .p12 beside a key', () => ({ ...pfx(p12()), keyFile: files.pathOf('key.p8') }), /pfxFile excludes/],
+    [
+      'a .p12 that is not there',
+      () => ({ ...pfx(p12()), pfxFile: files.pathOf('nowhere') }),
+      /pfxFile: .*ENOENT/,
+    ],
+    [
+      'a .p12 with another passphrase',
+      () => ({ ...pfx(p12()), pfxPassphrase: 'wrong' }),
+      /^pfxPassphrase: not the/,
+    ],
+    [
+      'a .p12 without its passphrase',
+      () => ({ ...pfx(p12()), pfxPassphrase: null }),
+      /^pfxPassphrase is missing/,
+    ],
+    [
+      'a .p12 as Keychain Access writes it',
+      () => pfx(createPkcs12(authority.issueAppleClient(), 'x', 'legacy')),
+      /pfxFile: .*RC2.*`openssl pkcs12 -legacy -in OLD.p12 -nodes -out NEW.pem`/,
+    ],
+    ['a .p12 that is none', () => pfx(Buffer.from('hello')), /^pfxFile: not a PKCS #12/],
+    ['half a .p12', () => pfx(p12().subarray(0, 500)), /^pfxFile: not a PKCS #12/],
+    [
+      'a .p12 whose certificate is of another key',
+      () => {
+        const { certPem } = authority.issueAppleClient();
+        return pfx(createPkcs12({ certPem, keyPem: authority.issueAppleClient().keyPem }, 'x'));
+      },
+      /^pfxFile: holds no certificate that belongs to its key/,
+    ],
+    [
+      'a .p12 that has run out',
+      () => pfx(createPkcs12(authority.issueAppleClient({ notAfter: new Date(Date.now() - 1000) }), 'x')),
+      /^pfxFile: certificate has expired/,
+    ],
+    [
+      'a .p12 for the sandbox in production',
+      () => pfx(createPkcs12(authority.issueAppleClient({ production: false }), 'x')),
+      /^pfxFile: .*environment/,
+    ],
+    [
+      'a background push of priority 10',
+      () => ({ pushType: 'background', priority: 10 }),
+      /^priority: .*has 5/,
+    ],
+    [
+      'a background push of priority 1',
+      () => ({ pushType: 'background', priority: 1 }),
+      /^priority: .*has 5/,
+    ],
+    ['a VoIP push to the plain topic', () => ({ pushType: 'voip' }), /^topic: .*\.voip/],
   ])('and keys that cannot work skip the entry with a reason: %s', (_case, changes, reason) => {
     expect(skipReason({ ...entry, ...changes() })).toMatch(reason);
   });
+
+  const noIdentity = { keyFile: null, keyId: null, teamId: null };
+  const p12 = (): Buffer => createPkcs12(authority.issueAppleClient(), 'x');
+
+  function pfx(content: Buffer): Partial<ApnsEntry> {
+    return { ...noIdentity, pfxFile: files.write('c.p12', content), pfxPassphrase: 'x' };
+  }
 
   function certificate(
     options: Parameters<typeof authority.issueAppleClient>[0],

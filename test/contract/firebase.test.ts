@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/domain/outcome.js';
-import { documentedFcmCodes } from '../../src/notifiers/firebase/answers.js';
+import { documentedFcmCodes, documentedFcmStatuses } from '../../src/notifiers/firebase/answers.js';
 import type { FirebaseEntry } from '../../src/notifiers/firebase/firebase-entry.js';
 import type { Notifier } from '../../src/notifiers/port.js';
 import { createAuthority, createServiceAccount, createTokenKey } from '../simulators/certificates.js';
@@ -205,6 +205,49 @@ describe('every documented answer', () => {
     expect(await outcomeOf(answer)).toEqual(expect.objectContaining({ ...outcome, reason }));
   });
 
+  /** google.rpc.Code with the HTTP status that Google maps it to, for answers without an `errorCode`. */
+  const statuses: readonly (readonly [string, number, object])[] = [
+    ['CANCELLED', 499, { kind: 'retry', cause: 'server', scope: 'push' }],
+    ['UNKNOWN', 500, { kind: 'retry', cause: 'server', scope: 'push' }],
+    ['INVALID_ARGUMENT', 400, { kind: 'dropped' }],
+    ['DEADLINE_EXCEEDED', 504, { kind: 'retry', cause: 'server', scope: 'push' }],
+    ['NOT_FOUND', 404, { kind: 'misconfigured' }],
+    ['ALREADY_EXISTS', 409, { kind: 'dropped' }],
+    ['PERMISSION_DENIED', 403, { kind: 'misconfigured' }],
+    ['UNAUTHENTICATED', 401, { kind: 'misconfigured' }],
+    ['RESOURCE_EXHAUSTED', 429, { kind: 'retry', cause: 'throttled', scope: 'notifier', afterMs: 60_000 }],
+    ['FAILED_PRECONDITION', 400, { kind: 'misconfigured' }],
+    ['ABORTED', 409, { kind: 'retry', cause: 'server', scope: 'push' }],
+    ['OUT_OF_RANGE', 400, { kind: 'dropped' }],
+    ['UNIMPLEMENTED', 501, { kind: 'misconfigured' }],
+    ['INTERNAL', 500, { kind: 'retry', cause: 'server', scope: 'push' }],
+    ['UNAVAILABLE', 503, { kind: 'retry', cause: 'server', scope: 'notifier' }],
+    ['DATA_LOSS', 500, { kind: 'retry', cause: 'server', scope: 'push' }],
+  ];
+
+  it('is in the table by its status, too', () => {
+    expect([...documentedFcmStatuses].sort()).toEqual(statuses.map(([status]) => status).sort());
+  });
+
+  it.each(statuses)('%s (%d) without an errorCode', async (reason, code, outcome) => {
+    expect(await outcomeOf(fcmError(code, reason, null))).toEqual(
+      expect.objectContaining({ ...outcome, reason }),
+    );
+  });
+
+  it.each([
+    ['a number of seconds', '45', 45_000, 45_000],
+    ['a date', new Date(Date.now() + 90_000).toUTCString(), 80_000, 91_000],
+    ['more than an hour, which is cut', '999999', 3_600_000, 3_600_000],
+    ['something else, which is not heard', 'soon', 60_000, 60_000],
+  ])('honours Retry-After given as %s', async (_form, value, leastMs, mostMs) => {
+    const answer = fcmError(429, 'RESOURCE_EXHAUSTED', 'QUOTA_EXCEEDED');
+    const outcome = await outcomeOf({ ...answer, headers: { 'retry-after': value } });
+    if (outcome.kind !== 'retry' || outcome.afterMs === null) throw new Error('expected a wait');
+    expect(outcome.afterMs).toBeGreaterThanOrEqual(leastMs);
+    expect(outcome.afterMs).toBeLessThanOrEqual(mostMs);
+  });
+
   it('INVALID_ARGUMENT is the end of a token only when the answer names the token', async () => {
     const details = [badRequest('message.token')];
     const byField = fcmError(400, 'INVALID_ARGUMENT', 'INVALID_ARGUMENT', { details });
@@ -260,10 +303,6 @@ describe('what one client can provoke', () => {
 
 describe('answers that are not documented', () => {
   it.each([
-    [fcmError(404, 'NOT_FOUND', null), { kind: 'misconfigured', reason: 'NOT_FOUND' }],
-    [fcmError(403, 'PERMISSION_DENIED', null), { kind: 'misconfigured', reason: 'PERMISSION_DENIED' }],
-    [fcmError(429, 'RESOURCE_EXHAUSTED', null), { kind: 'retry', cause: 'throttled', afterMs: 60_000 }],
-    [fcmError(504, 'DEADLINE_EXCEEDED', null), { kind: 'retry', cause: 'server' }],
     [fcmError(418, 'TEAPOT', 'NEW_CODE'), { kind: 'misconfigured', reason: 'http-418' }],
     [
       { status: 404, body: '<html>' },
@@ -327,6 +366,69 @@ describe('trouble on the way', () => {
     const outcomes = await Promise.all([...sent, ...late]);
     expect(outcomes.every(({ kind }) => kind === 'delivered')).toBe(true);
     expect(other.requests).toBe(101);
+  });
+
+  it('a stream above the last one of a GOAWAY, and a refused one, are sent again at once', async () => {
+    const other = await startAnother();
+    const notifier = start({ endpoint: other.endpoint });
+    await notifier.send(pushFor(fcmToken()), never); // node cannot say GOAWAY with 0 as the last stream
+    other.answers.next({ instead: 'goaway' }, { instead: 'refuse' });
+    expect(await notifier.send(pushFor(fcmToken()), never)).toEqual({ kind: 'delivered' });
+    expect(other.connections).toBe(2);
+    expect(other.accepted).toBe(2);
+  });
+
+  it('a connection that breaks after GOAWAY, with requests that Google may have acted upon, is a retry', async () => {
+    const other = await startAnother();
+    const notifier = start({ endpoint: other.endpoint });
+    await notifier.send(pushFor(fcmToken()), never);
+    other.answers.standing = { instead: 'hang' };
+    const taken = notifier.send(pushFor(fcmToken()), never);
+    await eventually(() => other.requests === 2);
+    other.goAway();
+    other.destroyConnections();
+    expect(await taken).toMatchObject({ kind: 'retry', cause: 'transport', reason: 'connection-lost' });
+    expect(other.requests).toBe(2);
+  });
+
+  it('an answer that never ends is given up at the time limit, unless its status said all', async () => {
+    const other = await startAnother();
+    other.byteEveryMs = 1_000;
+    const notifier = start({ endpoint: other.endpoint, requestTimeoutMs: 300 });
+    other.answers.next(fcmError(500, 'INTERNAL', 'INTERNAL'), { status: 200, body: { name: 'x' } });
+    expect(await notifier.send(pushFor(fcmToken()), never)).toMatchObject({
+      kind: 'retry',
+      reason: 'timeout',
+    });
+    expect(await notifier.send(pushFor(fcmToken()), never)).toEqual({ kind: 'delivered' });
+  });
+
+  it('nobody listening is a retry that comes quickly', async () => {
+    const other = await startAnother();
+    const { endpoint } = other;
+    await other.close();
+    closing.pop();
+    const notifier = start({ endpoint });
+    for (let count = 0; count < 2; count += 1) {
+      const outcome = await notifier.send(pushFor(fcmToken()), never);
+      expect(outcome).toMatchObject({ kind: 'retry', cause: 'transport', reason: 'unreachable' });
+    }
+    expect(notifier.health()).toMatchObject({ state: 'failing', detail: 'unreachable' });
+  });
+
+  it('a server that is not trusted is a retry that says why', async () => {
+    const other = await startAnother({ certificate: createAuthority('stranger').issueServer() });
+    const outcome = await start({ endpoint: other.endpoint }).send(pushFor(fcmToken()), never);
+    expect(outcome).toMatchObject({ kind: 'retry', cause: 'transport', reason: 'tls-failed' });
+  });
+
+  it('a connection that is never finished ends at the time limit for connecting', async () => {
+    const relay = await TcpRelay.start(fcm.port);
+    closing.push(() => relay.close());
+    relay.swallowNew = true;
+    const notifier = start({ endpoint: relay.endpoint, connectTimeoutMs: 150 });
+    const outcome = await notifier.send(pushFor(fcmToken()), never);
+    expect(outcome).toMatchObject({ kind: 'retry', cause: 'transport', reason: 'connect-timeout' });
   });
 
   it('a connection that is open but dead is replaced', async () => {

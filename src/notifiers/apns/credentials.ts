@@ -10,7 +10,7 @@ import { readPfx } from './pfx.js';
 /** What of an entry, or of the configuration, says who we are; a passphrase of the configuration is wrapped. */
 export interface ApnsCredentialOptions extends Pick<
   ApnsEntry,
-  'certFile' | 'keyFile' | 'keyId' | 'teamId' | 'pfxFile'
+  'sandbox' | 'certFile' | 'keyFile' | 'keyId' | 'teamId' | 'pfxFile'
 > {
   readonly pfxPassphrase?: string | { reveal(): string } | null;
 }
@@ -28,15 +28,15 @@ export function loadApnsCredentials(
     if ([certFile, keyFile, keyId, teamId].some(given)) {
       return fail('pfxFile excludes certFile, keyFile, keyId and teamId');
     }
-    const passphrase = entry.pfxPassphrase ?? null;
+    const { pfxPassphrase: passphrase = null, sandbox } = entry;
     const pfx = readPfx(
       pfxFile,
       typeof passphrase === 'object' ? (passphrase?.reveal() ?? null) : passphrase,
     );
-    if (pfx.ok && pfx.value.expiresAtMs <= clock.nowMs()) {
-      return fail(`pfxFile: certificate has expired (${new Date(pfx.value.expiresAtMs).toUTCString()})`);
-    }
-    return pfx;
+    if (!pfx.ok) return pfx;
+    const problem =
+      expiryProblem(pfx.value.certificate, clock) ?? environmentProblem(pfx.value.certificate, sandbox);
+    return problem === null ? pfx : fail(`pfxFile: ${problem}`);
   }
   if (!given(keyFile)) return fail('keyFile is missing');
   const keyText = readCredentialFile('keyFile', keyFile);
@@ -67,7 +67,7 @@ export function certificateExpiryMs(credentials: ApnsCredentials): number | null
     case 'certificate':
       return Date.parse(new X509Certificate(credentials.certificate).validTo);
     case 'pfx':
-      return credentials.expiresAtMs;
+      return Date.parse(credentials.certificate.validTo);
     default:
       return assertNever(credentials);
   }
@@ -81,10 +81,23 @@ function certificateProblem(pem: string, key: KeyObject, clock: Clock): string |
     return 'certFile: not a certificate in PEM form';
   }
   if (!certificate.checkPrivateKey(key)) return 'certFile: certificate and key do not match';
-  if (Date.parse(certificate.validTo) <= clock.nowMs()) {
-    return `certFile: certificate has expired (${certificate.validTo})`;
-  }
-  return null;
+  const expired = expiryProblem(certificate, clock);
+  return expired === null ? null : `certFile: ${expired}`;
+}
+
+function expiryProblem(certificate: X509Certificate, clock: Clock): string | null {
+  const expired = Date.parse(certificate.validTo) <= clock.nowMs();
+  return expired ? `certificate has expired (${certificate.validTo})` : null;
+}
+
+/** The object identifiers (DER) of Apple's extensions 1.2.840.113635.100.6.3.1 and .2: what a certificate is good for. */
+const SANDBOX_EXTENSION = Buffer.from('060a2a864886f76364060301', 'hex');
+const PRODUCTION_EXTENSION = Buffer.from('060a2a864886f76364060302', 'hex');
+
+/** node-apn looks, too, but not into every .p12 file: where it cannot read one it says nothing. */
+function environmentProblem(certificate: X509Certificate, sandbox: boolean): string | null {
+  if (certificate.raw.includes(sandbox ? SANDBOX_EXTENSION : PRODUCTION_EXTENSION)) return null;
+  return `certificate is not for Apple's ${sandbox ? 'sandbox' : 'production'} environment`;
 }
 
 function parsePrivateKey(pem: string): KeyObject | null {

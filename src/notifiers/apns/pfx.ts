@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls';
@@ -8,8 +9,7 @@ export interface PfxCredentials {
   readonly kind: 'pfx';
   readonly pfx: Buffer;
   readonly passphrase: string | null;
-  /** Unix milliseconds: when the certificate runs out. */
-  readonly expiresAtMs: number;
+  readonly certificate: X509Certificate;
 }
 
 /** Keychain Access and older versions of OpenSSL encrypt with RC2, which OpenSSL 3 no longer does. */
@@ -35,9 +35,10 @@ export function readPfx(path: string, passphrase: string | null): Result<PfxCred
   } catch (error) {
     return fail(complaintOf(error instanceof Error ? error.message : '', passphrase));
   }
-  const expiresAtMs = certificateExpiry(context);
-  if (expiresAtMs === null) return fail('pfxFile: holds no certificate');
-  return ok({ kind: 'pfx', pfx, passphrase, expiresAtMs });
+  const certificate = certificateOf(context);
+  return certificate === null
+    ? fail('pfxFile: holds no certificate')
+    : ok({ kind: 'pfx', pfx, passphrase, certificate });
 }
 
 /** By the words of OpenSSL and node: neither gives a code for each of them. */
@@ -55,11 +56,10 @@ function complaintOf(message: string, passphrase: string | null): string {
 }
 
 /** A socket that is never connected knows which certificate it would show; there is no other public way to ask. */
-function certificateExpiry(secureContext: SecureContext): number | null {
+function certificateOf(secureContext: SecureContext): X509Certificate | null {
   const socket = new TLSSocket(new Socket(), { secureContext });
   try {
-    const certificate = socket.getX509Certificate();
-    return certificate === undefined ? null : Date.parse(certificate.validTo);
+    return socket.getX509Certificate() ?? null;
   } finally {
     socket.destroy();
   }

@@ -22,6 +22,7 @@ type Rule = (error: FcmError, reason: string, isOfDevice: IsOfDevice) => Outcome
 /** FCM asks for at least a minute when a quota is exceeded and no `Retry-After` says otherwise. */
 const QUOTA_WAIT_MS = 60_000;
 
+const dropped: Rule = (_error, reason) => ({ kind: 'dropped', reason });
 const misconfigured: Rule = (_error, reason) => ({ kind: 'misconfigured', reason });
 const server =
   (scope: 'push' | 'notifier'): Rule =>
@@ -59,17 +60,27 @@ const documented: Readonly<Record<string, Rule>> = {
 
 export const documentedFcmCodes: readonly string[] = Object.keys(documented);
 
-/** Answers without an `errorCode`, by `error.status` (google.rpc.Code). */
+/** Answers without an `errorCode`, by `error.status`: every google.rpc.Code but OK. */
 const byStatus: Readonly<Record<string, Rule>> = {
+  CANCELLED: server('push'),
+  UNKNOWN: server('push'),
   INVALID_ARGUMENT: invalidArgument,
-  UNAUTHENTICATED: misconfigured, // after a fresh access token was refused as well
-  PERMISSION_DENIED: misconfigured,
-  NOT_FOUND: misconfigured, // no word of the token: the project is not found
-  RESOURCE_EXHAUSTED: throttled,
-  UNAVAILABLE: server('notifier'),
-  INTERNAL: server('push'),
   DEADLINE_EXCEEDED: server('push'),
+  NOT_FOUND: misconfigured, // no word of the token: the project is not found
+  ALREADY_EXISTS: dropped,
+  PERMISSION_DENIED: misconfigured,
+  UNAUTHENTICATED: misconfigured, // after a fresh access token was refused as well
+  RESOURCE_EXHAUSTED: throttled,
+  FAILED_PRECONDITION: foreignToken, // something is not set up: for the project, or for the app of this token
+  ABORTED: server('push'),
+  OUT_OF_RANGE: dropped,
+  UNIMPLEMENTED: misconfigured, // `endpoint` leads to something that has no such method
+  INTERNAL: server('push'),
+  UNAVAILABLE: server('notifier'),
+  DATA_LOSS: server('push'),
 };
+
+export const documentedFcmStatuses: readonly string[] = Object.keys(byStatus);
 
 /** What an answer other than 200 means for the push. */
 export function fcmOutcome(error: FcmError, isOfDevice: IsOfDevice): Outcome {
@@ -84,7 +95,7 @@ export function fcmOutcome(error: FcmError, isOfDevice: IsOfDevice): Outcome {
 }
 
 function undocumented(httpStatus: number): Rule {
-  if (httpStatus === 400 || httpStatus === 413) return (_error, reason) => ({ kind: 'dropped', reason });
+  if (httpStatus === 400 || httpStatus === 413) return dropped;
   if (httpStatus === 408) return server('push');
   if (httpStatus === 429) return throttled;
   if (httpStatus === 503) return server('notifier');

@@ -43,6 +43,8 @@ export class Http2StandIn<Recorded> {
   /** Requests that were refused because they are not as the provider wants them: a fault of ours. */
   readonly refusals: ScriptedAnswer[] = [];
   accepted = 0;
+  /** Sees the headers of every request, whatever becomes of it. */
+  onRequest: ((headers: IncomingHttpHeaders) => void) | null = null;
   /** Sees every accepted push, recorded or not. */
   onAccepted: ((push: Recorded) => void) | null = null;
   /** Bodies of scripted answers go out one byte at a time, so far apart. */
@@ -122,6 +124,7 @@ export class Http2StandIn<Recorded> {
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     this.requests += 1;
+    this.onRequest?.(headers);
     this.#streams += 1;
     if (this.#streams > this.maxStreamsSeen) this.maxStreamsSeen = this.#streams;
     const chunks: Buffer[] = [];
