@@ -34,9 +34,9 @@ export function createDevices(
   network: () => Network,
 ): Devices {
   const { config, clock, random, log, metrics, parts, repeat } = around;
-  const { entries, unsupported } = options.notifierEntries(config);
+  const { entries, incomplete } = options.notifierEntries(config);
   const { notifiers, skipped } = createNotifiers(entries, { clock, log });
-  for (const { service, reason } of [...unsupported, ...skipped]) {
+  for (const { service, reason } of [...incomplete, ...skipped]) {
     log.warn({ service, reason }, 'notifier not started');
   }
 

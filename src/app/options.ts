@@ -130,16 +130,16 @@ export function notifierActorOptions({ delivery, outbox }: Config): NotifierActo
 /** Entries that are complete; the others, with what the operator is to be told. */
 export function notifierEntries({ notifiers, delivery }: Config): {
   entries: Record<string, NotifierEntry>;
-  unsupported: SkippedNotifier[];
+  incomplete: SkippedNotifier[];
 } {
   const entries: Record<string, NotifierEntry> = {};
-  const unsupported: SkippedNotifier[] = [];
+  const incomplete: SkippedNotifier[] = [];
   for (const [name, config] of Object.entries(notifiers)) {
     const readiness = notifierReadiness(config);
     if (readiness.kind === 'ready') entries[name] = notifierEntry(config, delivery);
-    else unsupported.push({ service: name, reason: readiness.reason });
+    else incomplete.push({ service: name, reason: readiness.reason });
   }
-  return { entries, unsupported };
+  return { entries, incomplete };
 }
 
 /** Secrets in plain text: from here on only the notifier has them. */

@@ -37,7 +37,7 @@ const overHosts = maxInFlight('Requests at once over all hosts, those that wait 
 export const common = {
   maxInFlight: maxInFlight('Requests at the provider at once'),
   paceSeconds: wholeNumber({
-    doc: 'At most one push per device in this time; of a burst, the first and the last are sent, those between are left out and counted. 0 = no pacing.',
+    doc: 'At most one push per device in this time; of a burst, the first and the last are sent, those between are left out and counted. What waits for its time is in memory, up to delivery.credits pushes; a kill -9 loses it unless delivery.durability is journal. 0 = no pacing.',
     unit: 's',
     default: 0,
     min: 0,

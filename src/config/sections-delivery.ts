@@ -7,7 +7,7 @@ const LOG_LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debu
 
 export const deliverySection: OptionsOf<Config['delivery']> = {
   durability: choice<Config['delivery']['durability']>({
-    doc: 'spill: what cannot be sent now, and everything at a stop, is in the outbox; a crash loses what was in memory. journal: every push is in the outbox before it is sent; a crash loses none, and each push costs a write to the database.',
+    doc: 'spill: what cannot be sent now, and everything at a stop, is in the outbox; a crash loses what was in memory. journal: every push is in the outbox before it is sent; a crash loses none, each push costs a write to the database, and while the database is away nothing new is sent.',
     default: 'spill',
     values: ['spill', 'journal'],
   }),

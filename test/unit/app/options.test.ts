@@ -56,11 +56,11 @@ describe('what the parts are told', () => {
     'of a %s without anything: skipped with a reason, unless it needs nothing',
     async (type) => {
       const bare = loadGood({ argv: [`--notifiers.x.type=${type}`] });
-      const { entries, unsupported } = options.notifierEntries(bare);
+      const { entries, incomplete } = options.notifierEntries(bare);
       const { notifiers, skipped } = createNotifiers(entries, { clock: systemClock, log: silentLog() });
       expect(skipped).toEqual([]);
       const needsNothing = ['unifiedpush', 'dummy'].includes(type);
-      expect([notifiers.size, unsupported.length]).toEqual(needsNothing ? [1, 0] : [0, 1]);
+      expect([notifiers.size, incomplete.length]).toEqual(needsNothing ? [1, 0] : [0, 1]);
       await Promise.all([...notifiers.values()].map((notifier) => notifier.close()));
     },
   );
