@@ -1,5 +1,6 @@
 import type { Outcome } from '../domain/outcome.js';
 import type { EndpointGuard } from './endpoint-guard.js';
+import { createTlsContext } from './http-connector.js';
 import { HttpExchange, type HttpFailure, type HttpRequest, type HttpResult } from './http-exchange.js';
 import { HttpLane } from './http-lane.js';
 
@@ -74,9 +75,12 @@ export class HttpClient {
   /** Those that are not settled, by what may abort them. */
   readonly #bySignal = new Map<AbortSignal, Set<HttpExchange>>();
   readonly #watchedSignals = new WeakSet<AbortSignal>();
+  readonly #tls;
   #closing: Promise<void> | null = null;
 
-  constructor(private readonly options: HttpClientOptions) {}
+  constructor(private readonly options: HttpClientOptions) {
+    this.#tls = createTlsContext(options.trustAnchors);
+  }
 
   /** Origins that have connections or requests. */
   get origins(): number {
@@ -133,14 +137,13 @@ export class HttpClient {
     }
     const {
       connectTimeoutMs: timeoutMs,
-      trustAnchors,
       guard,
       connectionsPerOrigin,
       keepAliveMs,
     } = this.options;
     const lane = new HttpLane(origin, {
       timeoutMs,
-      trustAnchors,
+      tls: this.#tls,
       guard,
       connections: connectionsPerOrigin,
       keepAliveMs,

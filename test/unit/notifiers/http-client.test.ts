@@ -261,6 +261,23 @@ describe('who a peer is', () => {
     expect(await client.send(post(provider.endpointAt('localhost')))).toMatchObject({ status: 200 });
   });
 
+  it('is judged by trust anchors that are read once, however many connections there are', async () => {
+    let reads = 0;
+    const trustAnchors = new Proxy([authority.certPem], {
+      get(anchors, name, receiver): unknown {
+        if (name === '0') reads += 1;
+        return Reflect.get(anchors, name, receiver);
+      },
+    });
+    const client = start({ trustAnchors });
+    const readsBefore = reads;
+    provider.standing = { status: 200, body: {}, delayMs: 20 };
+    const url = `${provider.endpoint}/x`;
+    await Promise.all(Array.from({ length: 6 }, () => client.send(post(url))));
+    expect(client.connectionsOpened).toBeGreaterThan(1);
+    expect(reads).toBe(readsBefore);
+  });
+
   it('is not spoken to over an old version of TLS', async () => {
     const { certPem: cert, keyPem: key } = authority.issueServer();
     const versions = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
