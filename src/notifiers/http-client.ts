@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls';
 import type { Outcome } from '../domain/outcome.js';
 import type { EndpointGuard } from './endpoint-guard.js';
 import { createTlsContext } from './http-connector.js';
@@ -75,7 +76,7 @@ export class HttpClient {
   /** Those that are not settled, by what may abort them. */
   readonly #bySignal = new Map<AbortSignal, Set<HttpExchange>>();
   readonly #watchedSignals = new WeakSet<AbortSignal>();
-  readonly #tls;
+  readonly #tls: SecureContext;
   #closing: Promise<void> | null = null;
 
   constructor(private readonly options: HttpClientOptions) {
@@ -135,12 +136,7 @@ export class HttpClient {
       this.#lanes.set(origin, known);
       return known;
     }
-    const {
-      connectTimeoutMs: timeoutMs,
-      guard,
-      connectionsPerOrigin,
-      keepAliveMs,
-    } = this.options;
+    const { connectTimeoutMs: timeoutMs, guard, connectionsPerOrigin, keepAliveMs } = this.options;
     const lane = new HttpLane(origin, {
       timeoutMs,
       tls: this.#tls,

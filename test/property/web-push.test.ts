@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import webpush from 'web-push';
 import { encryptWebPush, parseWebPushKeys, WEB_PUSH_PLAINTEXT_MAX_BYTES } from '../../src/crypto/web-push.js';
 import { documentedAnswers, judgeAnswer, parseAnswer } from '../../src/notifiers/webpush/answers.js';
-import { decodeSubscriber, encodeSubscriber } from '../../src/notifiers/webpush/subscriber.js';
+import { decodeSubscriber } from '../../src/notifiers/webpush/subscriber.js';
+import { decodeSubscriberData, encodeSubscriberData } from '../../src/notifiers/webpush/subscriber-data.js';
 import { createWebPushReceiver } from '../simulators/web-push-receiver.js';
 
 /** What the package `web-push` encrypts with; it comes without types. */
@@ -84,18 +85,38 @@ describe('Web Push encryption', () => {
 });
 
 describe('service data of webpush', () => {
+  /** The beginning of a hash; zeros stand for no key. */
+  const keyIds = fc.uint8Array({ minLength: 8, maxLength: 8 }).filter((id) => id.some((byte) => byte !== 0));
+
   it('comes back as it was', () => {
     const { p256dh, auth } = createWebPushReceiver();
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 8, maxLength: 8 }), (id) => {
+      fc.property(keyIds, (id) => {
         const subscriber = { keys: { p256dh, auth }, vapidKeyId: Buffer.from(id) };
-        expect(decodeSubscriber(encodeSubscriber(subscriber))).toEqual(subscriber);
+        expect(decodeSubscriber(encodeSubscriberData(subscriber))).toEqual(subscriber);
+      }),
+    );
+  });
+
+  it('comes back without what an app of UnifiedPush did not give, and is then none for a browser', () => {
+    const { p256dh, auth } = createWebPushReceiver();
+    fc.assert(
+      fc.property(fc.boolean(), fc.option(keyIds), (hasKeys, id) => {
+        const subscriber = {
+          keys: hasKeys ? { p256dh, auth } : null,
+          vapidKeyId: id === null ? null : Buffer.from(id),
+        };
+        const data = encodeSubscriberData(subscriber);
+        expect(decodeSubscriberData(data)).toEqual(subscriber);
+        expect(decodeSubscriber(data) !== null).toBe(hasKeys && id !== null);
       }),
     );
   });
 
   it('is nothing when it is anything else', () => {
-    const good = encodeSubscriber({ keys: createWebPushReceiver(), vapidKeyId: Buffer.alloc(8) });
+    const vapidKeyId = Buffer.alloc(8, 1);
+    const good = encodeSubscriberData({ keys: createWebPushReceiver(), vapidKeyId }) ?? Buffer.alloc(0);
+    expect(good.length).toBe(90);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (data) => {
         expect(decodeSubscriber(Buffer.from(data))).toBeNull();

@@ -20,17 +20,15 @@ import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { deviceOf } from '../service-info.js';
 import { pushServiceOf } from '../webpush/answers.js';
 import { WEBPUSH_MAX_PAYLOAD_BYTES, webpushText } from '../webpush/body.js';
+import {
+  decodeSubscriberData,
+  encodeSubscriberData,
+  type SubscriberData,
+} from '../webpush/subscriber-data.js';
 import { loadVapidKeys, subjectProblem, VapidTokens, type VapidKeys } from '../webpush/vapid.js';
 import { verdictOfAnswer, verdictOfFailure, type Verdict } from './answers.js';
 import { EndpointDiscovery, type Discovery } from './discovery.js';
-import {
-  decodeSubscriber,
-  encodeSubscriber,
-  readAllowedEndpoint,
-  readEndpoint,
-  readSubscriber,
-  type Subscriber,
-} from './subscriber.js';
+import { readAllowedEndpoint, readEndpoint, readSubscriber } from './subscriber.js';
 import type { UnifiedpushEntry } from './unifiedpush-entry.js';
 
 export interface UnifiedpushDependencies {
@@ -160,7 +158,7 @@ class UnifiedpushNotifier implements Notifier {
     const subscriber = readSubscriber(serviceInfo, this.#vapid?.keys ?? null);
     if (!subscriber.ok) return subscriber;
     const url = endpoint.value;
-    const device = deviceOf(url.href, encodeSubscriber(subscriber.value));
+    const device = deviceOf(url.href, encodeSubscriberData(subscriber.value));
     if (!device.ok || this.#discovery === null || isKnownPushService(url, subscriber.value)) return device;
     const known = this.#discovery.known(url);
     if (known !== null) return admit(known, device.value);
@@ -176,7 +174,7 @@ class UnifiedpushNotifier implements Notifier {
     const { serviceId, serviceData } = push.device;
     const url = this.#guard.checkUrl(serviceId);
     if (!url.ok) return ENDPOINT_NOT_ALLOWED;
-    const subscriber = decodeSubscriber(serviceData);
+    const subscriber = decodeSubscriberData(serviceData);
     if (subscriber === null) return SERVICE_DATA_CORRUPT;
     const pausedMs = this.#pauses.leftMs(serviceId, nowMs);
     if (pausedMs > 0) return { kind: 'postponed', reason: 'endpoint-paused', afterMs: pausedMs };
@@ -210,7 +208,7 @@ class UnifiedpushNotifier implements Notifier {
     push: Push,
     url: URL,
     plaintext: Buffer,
-    subscriber: Subscriber,
+    subscriber: SubscriberData,
     signal: AbortSignal,
   ): Promise<Verdict> {
     const result = await this.#client.send({
@@ -227,7 +225,7 @@ class UnifiedpushNotifier implements Notifier {
   }
 
   /** RFC 8030, 5; a server that knows nothing of them ignores what it does not know. */
-  #headers(push: Push, url: URL, { keys, vapidKeyId }: Subscriber): Readonly<Record<string, string>> {
+  #headers(push: Push, url: URL, { keys, vapidKeyId }: SubscriberData): Readonly<Record<string, string>> {
     const ttlSeconds = Math.floor((push.expiresAtMs - this.clock.nowMs()) / 1000);
     const authorization = this.#authorizationFor(url.origin, vapidKeyId);
     return {
@@ -255,7 +253,7 @@ const topicOf = (dedupeKey: Buffer): string => blake2b(TOPIC_BYTES, [dedupeKey])
  * Distributors such as Sunup, or those built into apps, hand out endpoints of the browsers' push services. These are
  * Web Push, not UnifiedPush: they take encrypted messages and know no discovery.
  */
-const isKnownPushService = (url: URL, { keys }: Subscriber): boolean =>
+const isKnownPushService = (url: URL, { keys }: SubscriberData): boolean =>
   keys !== null && url.protocol === 'https:' && pushServiceOf(url.hostname) !== 'other';
 
 function admit(found: Discovery, device: Device): Result<Device, ClientError> {
