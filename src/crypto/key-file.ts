@@ -1,6 +1,6 @@
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open } from 'node:fs/promises';
 import { fail, ok, type Result } from '../domain/result.js';
+import { createSecretFile } from './secret-file.js';
 import { KEY_BYTES, type RandomBytes } from './sodium.js';
 import { keyPairFromSecret, type X25519KeyPair } from './x25519.js';
 
@@ -21,7 +21,7 @@ const FILE_MAX_BYTES = 1024;
 export async function readKeyFile(path: string): Promise<Result<X25519KeyPair, KeyFileError>> {
   let content: Buffer;
   try {
-    content = await readFile(path);
+    content = await readStart(path);
   } catch (error) {
     return fail(
       errorCode(error) === 'ENOENT'
@@ -39,6 +39,22 @@ export async function readKeyFile(path: string): Promise<Result<X25519KeyPair, K
     : ok(keyPairFromSecret(secretKey));
 }
 
+/** The file, or as much of it as shows that it is too long: no device and no file of gigabytes fills the memory. */
+async function readStart(path: string): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const buffer = Buffer.alloc(FILE_MAX_BYTES + 1);
+    let length = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
+      length += bytesRead;
+      if (bytesRead === 0 || length === buffer.length) return buffer.subarray(0, length);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 function parseSecretKey(content: Buffer): Buffer | null {
   let secretKey: Buffer;
   if (content.length === KEY_BYTES) {
@@ -53,37 +69,14 @@ function parseSecretKey(content: Buffer): Buffer | null {
   return secretKey.every((byte) => byte === 0) ? null : secretKey;
 }
 
-/**
- * Makes a new secret key in a new file: 64 hex digits and a newline, mode 0600; missing directories are made with
- * mode 0700. Never touches a file that is there, and never leaves half a key behind: it is written aside and
- * linked into place.
- */
+/** Makes a new secret key in a new file: 64 hex digits and a newline. See `createSecretFile`. */
 export async function createKeyFile(
   path: string,
   randomBytes: RandomBytes,
 ): Promise<Result<X25519KeyPair, KeyFileError>> {
   const pair = keyPairFromSecret(randomBytes(KEY_BYTES));
-  const aside = `${path}.${process.pid}.${randomBytes(8).toString('hex')}.new`;
-  try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const file = await open(aside, 'wx', 0o600);
-    try {
-      await file.writeFile(`${pair.secretKey.toString('hex')}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await link(aside, path);
-    return ok(pair);
-  } catch (error) {
-    return fail(
-      errorCode(error) === 'EEXIST'
-        ? { kind: 'exists', message: `key file ${path} exists already` }
-        : { kind: 'unwritable', message: `key file ${path} cannot be written (${errorCode(error)})` },
-    );
-  } finally {
-    await unlink(aside).catch(() => undefined);
-  }
+  const made = await createSecretFile(path, `${pair.secretKey.toString('hex')}\n`, randomBytes);
+  return made.ok ? ok(pair) : made;
 }
 
 /** For the first start: reads the file, or makes it when there is none. */

@@ -31,9 +31,10 @@ export async function createSecretFile(
     await link(aside, path);
     return ok(null);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    const { code = 'unknown error', syscall } = error as NodeJS.ErrnoException;
+    // Of a directory on the way it means that there is a file in its place.
     return fail(
-      code === 'EEXIST'
+      code === 'EEXIST' && syscall === 'link'
         ? { kind: 'exists', message: `key file ${path} exists already` }
         : { kind: 'unwritable', message: `key file ${path} cannot be written (${code})` },
     );

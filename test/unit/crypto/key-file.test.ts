@@ -51,6 +51,16 @@ describe('a key file', () => {
     expect(await readKeyFile(directory)).toMatchObject({ error: { kind: 'unreadable' } });
   });
 
+  it('that never ends is not read to its end', async () => {
+    expect(await readKeyFile('/dev/zero')).toMatchObject({ error: { kind: 'malformed' } });
+  });
+
+  it('that cannot lie where it shall is not taken for one that exists', async () => {
+    await writeFile(join(directory, 'file'), '');
+    const path = join(directory, 'file', 'key');
+    expect(await createKeyFile(path, randomBytes)).toMatchObject({ error: { kind: 'unwritable' } });
+  });
+
   it('is made with mode 0600 in a directory that is made too, and once only', async () => {
     const path = join(directory, 'deep', 'er', 'key');
     const made = await createKeyFile(path, randomBytes);
