@@ -83,6 +83,7 @@ export class BenchServer {
 function apnsEntry(facts: WorldFacts, directory: string): Record<string, unknown> {
   writeFileSync(join(directory, 'ca.pem'), facts.caPem);
   writeFileSync(join(directory, 'apns.p8'), facts.p8Pem);
+  writeFileSync(join(directory, 'firebase.json'), facts.serviceAccountJson);
   return {
     apns: {
       type: 'apns',
@@ -95,3 +96,11 @@ function apnsEntry(facts: WorldFacts, directory: string): Record<string, unknown
     },
   };
 }
+
+/** For the scenarios with a second notifier; its files are there whenever there are facts. */
+export const firebaseEntry = (facts: WorldFacts): Record<string, unknown> => ({
+  type: 'firebase',
+  serviceAccountFile: 'firebase.json',
+  endpoint: facts.fcmEndpoint,
+  caFile: 'ca.pem',
+});

@@ -1,33 +1,15 @@
 import { performance } from 'node:perf_hooks';
-import { createAuthority, createServiceAccount, createTokenKey } from '../test/simulators/certificates.js';
-import { startApnsStandIn } from '../test/simulators/providers/apns-stand-in.js';
-import { startFcmStandIn } from '../test/simulators/providers/fcm-stand-in.js';
-import { OauthStandIn } from '../test/simulators/providers/oauth-stand-in.js';
-import { startStorageNetwork } from '../test/simulators/storage-network/network.js';
 import { encodeMessage, type EncodedMessage } from '../test/simulators/storage-network/stored-message.js';
-import { makeMessage, TOPIC } from '../test/simulators/world.js';
-import type { Load, LoadResult, WorldCommand, WorldFacts, WorldReply } from './world.js';
+import { makeMessage } from '../test/simulators/world.js';
+import { startSurroundings } from './surroundings.js';
+import type { Load, LoadResult, WorldCommand, WorldReply } from './world.js';
 
 /*
  * The network, Apple and Google in a process of their own: what is measured in the server is the server's. Both ends of
  * a push are here, so that its way through the server is timed by one clock.
  */
 
-const authority = createAuthority();
-const certificate = authority.issueServer();
-const tokenKey = createTokenKey();
-const oauth = await OauthStandIn.start();
-const account = createServiceAccount(oauth.tokenUri);
-oauth.trust(account);
-const { isAccessTokenGood } = oauth;
-const apns = await startApnsStandIn({ certificate, topic: TOPIC, tokenKey, record: false });
-const fcm = await startFcmStandIn({
-  certificate,
-  projectId: account.projectId,
-  isAccessTokenGood,
-  record: false,
-});
-const network = await startStorageNetwork({ swarms: 4, nodesPerSwarm: 5, verify: false });
+const { network, apns, facts } = await startSurroundings();
 
 /** When the message for a token was sent last; one is under way per token. */
 const sentAt = new Map<string, number>();
@@ -115,18 +97,4 @@ process.on('message', (message) => {
   const { id, command } = message as { id: number; command: WorldCommand };
   void obey(command).then((value) => process.send?.({ kind: 'reply', id, value } satisfies WorldReply));
 });
-const facts: WorldFacts = {
-  oxend: network.oxendAddress,
-  nodes: network.nodes.map((node) => ({
-    address: node.address,
-    swarmId: network.swarmIdOf(node).toString(),
-  })),
-  apnsEndpoint: apns.endpoint,
-  fcmEndpoint: fcm.endpoint,
-  caPem: authority.certPem,
-  p8Pem: tokenKey.p8Pem,
-  keyId: tokenKey.keyId,
-  teamId: tokenKey.teamId,
-  serviceAccountJson: account.json,
-};
 process.send?.({ kind: 'ready', facts } satisfies WorldReply);
