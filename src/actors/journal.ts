@@ -48,11 +48,11 @@ export class Journal {
   }
 
   #stored(held: HeldPush, outboxId: string): void {
-    const { outbox, clock, answer, onStored, onLost } = this.deps;
+    const { outbox, clock, answer, onStored } = this.deps;
     const push = { ...held.push, outboxId };
     if (held.onSafe !== null) answer(held, true);
     if (this.#isAbandoned) {
-      outbox.put({ push, dueAtMs: clock.nowMs(), onLost });
+      outbox.put({ push, dueAtMs: clock.nowMs() });
       return;
     }
     this.#count -= 1;

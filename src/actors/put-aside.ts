@@ -68,6 +68,8 @@ export class PutAside {
 
   #entry(held: HeldPush, push: Push, dueAtMs: number): OutboxEntry {
     const { onLost, answer } = this.deps;
+    // Its row stays, whatever becomes of the change; its source was told long ago.
+    if (push.outboxId !== null) return { push, dueAtMs };
     if (held.onSafe === null) return { push, dueAtMs, onLost };
     return {
       push,

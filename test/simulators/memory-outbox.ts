@@ -1,6 +1,7 @@
 import type { ServiceName } from '../../src/domain/ids.js';
 import type { Push } from '../../src/domain/push.js';
 import type { Outbox, OutboxEntry, OutboxStats } from '../../src/outbox/port.js';
+import { StoreUnavailable } from '../../src/store/errors.js';
 
 /** The outbox's rules without a database, for tests of what stands in front of it. */
 export class MemoryOutbox implements Outbox {
@@ -11,7 +12,14 @@ export class MemoryOutbox implements Outbox {
   isFull = false;
   /** The database is slow: what is put waits for `commit` (or `lose`). */
   holdsCommits = false;
+  /** The database is away: claims fail, and what is put waits as with `holdsCommits`. */
+  isAway = false;
+  /** Claims take place, but their answers come only with `answer`. */
+  holdsAnswers = false;
+  /** Pushes that ended because their time was over: here, not with whoever put them. */
+  expired = 0;
   #uncommitted: OutboxEntry[] = [];
+  readonly #unanswered: (() => void)[] = [];
   #next = 1;
 
   constructor(private readonly clock: { nowMs(): number }) {}
@@ -19,7 +27,7 @@ export class MemoryOutbox implements Outbox {
   /** Like the real one, it answers `onStored` later than `put` returns, in the order of the puts. */
   put(entry: OutboxEntry): boolean {
     if (this.isFull && entry.push.outboxId === null) return false;
-    if (this.holdsCommits) this.#uncommitted.push(entry);
+    if (this.holdsCommits || this.isAway) this.#uncommitted.push(entry);
     else this.#store(entry);
     return true;
   }
@@ -29,9 +37,27 @@ export class MemoryOutbox implements Outbox {
     for (const entry of this.#uncommitted.splice(0)) this.#store(entry);
   }
 
+  /** Claims that wait for their answers get them. */
+  answer(): void {
+    for (const tell of this.#unanswered.splice(0)) tell();
+  }
+
   /** The database stayed away until everything that was put had expired. */
   lose(): void {
     for (const { onLost } of this.#uncommitted.splice(0)) onLost?.();
+  }
+
+  /** The database is still away when the time of some is over: new ones are lost, rows of others wait as they were. */
+  giveUpExpired(): void {
+    const nowMs = this.clock.nowMs();
+    const given = this.#uncommitted;
+    this.#uncommitted = given.filter(({ push }) => push.expiresAtMs > nowMs);
+    for (const { push, onLost } of given) {
+      if (push.expiresAtMs > nowMs) continue;
+      const row = push.outboxId === null ? undefined : this.rows.get(push.outboxId);
+      if (row !== undefined) row.claimed = false;
+      onLost?.();
+    }
   }
 
   /** Put and not yet committed. */
@@ -39,13 +65,23 @@ export class MemoryOutbox implements Outbox {
     return this.#uncommitted.length;
   }
 
+  /** Of these, the new ones that are claimed from the start: on their way through the journal. */
+  get journaling(): number {
+    return this.#uncommitted.filter(({ push, claimed }) => claimed === true && push.outboxId === null).length;
+  }
+
   claim(service: ServiceName, limit: number): Promise<Push[]> {
+    if (this.isAway) return Promise.reject(new StoreUnavailable('unreachable'));
+    const nowMs = this.clock.nowMs();
     const due = [...this.rows.values()]
-      .filter((row) => !row.claimed && row.push.service === service && row.dueAtMs <= this.clock.nowMs())
+      .filter((row) => !row.claimed && row.push.service === service && row.dueAtMs <= nowMs)
+      .filter((row) => row.push.expiresAtMs > nowMs)
       .sort((a, b) => a.dueAtMs - b.dueAtMs)
       .slice(0, limit);
     for (const row of due) row.claimed = true;
-    return Promise.resolve(due.map((row) => row.push));
+    const pushes = due.map((row) => row.push);
+    if (!this.holdsAnswers) return Promise.resolve(pushes);
+    return new Promise((resolve) => this.#unanswered.push(() => resolve(pushes)));
   }
 
   settle(outboxId: string): void {
@@ -61,7 +97,13 @@ export class MemoryOutbox implements Outbox {
     return Promise.resolve();
   }
 
-  dropExpired = (): Promise<number> => Promise.resolve(0);
+  dropExpired(): Promise<number> {
+    const nowMs = this.clock.nowMs();
+    const gone = [...this.rows].filter(([, row]) => !row.claimed && row.push.expiresAtMs <= nowMs);
+    for (const [id] of gone) this.rows.delete(id);
+    this.expired += gone.length;
+    return Promise.resolve(gone.length);
+  }
 
   nextDueAtMs(service: ServiceName): Promise<number | null> {
     const due = [...this.rows.values()]
