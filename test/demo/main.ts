@@ -1,126 +1,150 @@
-import { writeSync } from 'node:fs';
 import { startAppUnderTest } from '../simulators/app-under-test.js';
 import { eventually } from '../simulators/eventually.js';
-import { SessionAccount, SessionDevice, postOnion, type Platform } from '../simulators/session-client.js';
-import { decodePush, show } from '../simulators/session-push.js';
-import { makeMessage, nowInSeconds, startWorld } from '../simulators/world.js';
+import { EXTERNAL_SERVICE, startProviderWorld, type ProviderWorld } from '../simulators/provider-world.js';
+import { postOnion, SessionAccount } from '../simulators/session-client.js';
+import { nowInSeconds, postPlain } from '../simulators/world.js';
+import { Audience } from './audience.js';
+import { showOutage, showRetryAfter, showUndelete, type Scene } from './delivery.js';
+import { milliseconds, Promises, say, seconds } from './output.js';
+import { createReceivers, type Receiver } from './receivers.js';
 
 /*
  * The main job on simulated peers: the real server on the embedded database, a simulated network (oxend and 20 storage
- * nodes in 4 swarms over OxenMQ with CURVE) and stand-ins for Apple and Google (TLS, HTTP/2). Loopback only.
+ * nodes in 4 swarms over OxenMQ with CURVE), a stand-in for every push service, and one device for each. Loopback only.
  *
  *   npm run demo            runs through and ends
  *   npm run demo -- --stay  leaves everything running for play, until Ctrl-C
  */
 
-const say = (text = ''): void => void writeSync(1, `${text}\n`);
-const shorten = (text: string, length = 48): string =>
-  text.length <= length ? text : `${text.slice(0, length)}…`;
+/** Whatever hangs: the demo ends by itself, with an error. */
+const LIMIT_MS = 90_000;
+const NODES = 20;
+/** Shown when something fails. */
+const LOG_LINES = 12;
 
-interface Phone {
-  readonly name: string;
-  readonly device: SessionDevice;
-  readonly account: SessionAccount;
-  readonly cipher: 'aes-gcm' | 'xchacha20';
-}
-
-const startedAt = performance.now();
-say('Starting a simulated network, stand-ins for Apple and Google, and the server …');
-const world = await startWorld({ network: { swarms: 4, nodesPerSwarm: 5, verify: true } });
-const app = await startAppUnderTest(world.configFile);
-await app.ready();
-const links = (): Promise<number> => app.metric('waggle_links_up');
-await eventually(async () => (await links()) === 20, { what: '20 links' });
-say(`  server     ${app.httpAddress}, operators ${app.adminAddress} (embedded database)`);
-say(
-  `  network    oxend ${world.network.oxendAddress}, 20 storage nodes in 4 swarms, all linked by OxenMQ/CURVE`,
-);
-say(`  providers  ${world.apns.endpoint} (Apple), ${world.fcm.endpoint} (Google)`);
-
-const phones: Phone[] = [
-  { name: 'iPhone', device: new SessionDevice('ios'), account: SessionAccount.user(), cipher: 'xchacha20' },
-  {
-    name: 'Android',
-    device: new SessionDevice('android'),
-    account: SessionAccount.user(),
-    cipher: 'aes-gcm',
-  },
-];
-const onionKey = await world.onionPublicKey();
-for (const { name, device, account, cipher } of phones) {
-  say();
-  say(`${name} subscribes for account ${shorten(account.hex, 10)} inside an onion request (${cipher})`);
-  const body = device.body([device.subscription(account, nowInSeconds())]);
-  const sentAt = performance.now();
-  const reply = await postOnion(app.httpAddress, onionKey, cipher, '/subscribe', body);
-  say(`  answer after ${(performance.now() - sentAt).toFixed(1)} ms: ${JSON.stringify(reply.json)}`);
-  const nodes = world.network.swarmNodesOf(account.id);
-  await eventually(() => nodes.every((node) => node.subscriptionsOf(account.id).length === 1), {
-    what: 'registration with the swarm',
-  });
-  say(
-    `  registered with all ${nodes.length} nodes of its swarm after ${(performance.now() - sentAt).toFixed(0)} ms`,
-  );
-}
-
-const seenBy: Record<
-  Platform,
-  (token: string) => readonly { readonly bytes: number; readonly encPayload: string }[]
-> = {
-  ios: (token) =>
-    world.apns.pushes
-      .filter((push) => push.token === token)
-      .map((push) => ({ bytes: push.bodyText.length, encPayload: String(push.body['enc_payload']) })),
-  android: (token) =>
-    world.fcm.pushes
-      .filter((push) => push.token === token)
-      .map((push) => ({ bytes: push.bodyText.length, encPayload: push.message.data['enc_payload'] ?? '' })),
+const config = {
+  // So that a probe is seen within a short demo.
+  delivery: { breakerFailures: 3, breakerProbeSeconds: 1 },
+  session: { notifiersExpected: [EXTERNAL_SERVICE] },
 };
 
-const texts = ['hello', 'a longer message. '.repeat(60), 'too long to travel along. '.repeat(100)];
-for (const text of texts) {
-  for (const { name, device, account } of phones) {
-    const message = makeMessage(account, text);
-    const before = seenBy[device.platform](device.token).length;
-    const sentAt = performance.now();
-    const copies = world.network.deliver(message);
-    await eventually(() => seenBy[device.platform](device.token).length > before, {
-      everyMs: 0.1,
-      what: 'the push',
-    });
-    const took = performance.now() - sentAt;
-    const push = seenBy[device.platform](device.token).at(-1);
-    if (push === undefined) throw new Error('no push');
-    const shown = show(decodePush(push.encPayload, device.encryptionKey), device.platform);
+const startedAt = performance.now();
+const promises = new Promises();
+const limit = setTimeout(() => {
+  say(`✗ not finished after ${seconds(LIMIT_MS)}`);
+  process.exit(1);
+}, LIMIT_MS);
+
+say('Starting a simulated network, a stand-in for every push service, and the server …');
+const world = await startProviderWorld({
+  network: { swarms: 4, nodesPerSwarm: 5, verify: true },
+  config,
+});
+let isFinished = false;
+try {
+  await run(world);
+  isFinished = true;
+} catch (error) {
+  say(`✗ ${error instanceof Error ? error.message : String(error)}`);
+}
+await world.close();
+clearTimeout(limit);
+say();
+say(`${isFinished && promises.areKept ? 'Done' : 'Failed'} after ${seconds(performance.now() - startedAt)}.`);
+process.exit(isFinished && promises.areKept ? 0 : 1);
+
+async function run(around: ProviderWorld): Promise<void> {
+  // Like the original's: it tries until the server is there.
+  const external = around.startExternalNotifier();
+  const app = await startAppUnderTest(around.configFile);
+  try {
+    await app.ready();
+    await eventually(async () => (await app.metric('waggle_links_up')) === NODES, { what: 'all links' });
+    say(`  server     ${app.httpAddress}, operators ${app.adminAddress} (embedded database)`);
+    say(`  network    oxend, ${NODES} storage nodes in 4 swarms, all linked by OxenMQ/CURVE`);
+    say('  providers  Apple (production, sandbox), Google, Huawei, Microsoft, a push service of browsers,');
+    say('             a UnifiedPush server; a notifier in a process of its own, over OxenMQ');
+
+    const account = SessionAccount.user();
+    const audience = new Audience(around, account, createReceivers(around, app, external));
+    await subscribeAll(around, app.httpAddress, account, audience.receivers);
+    await audience.watch('hello');
+    await audience.watch('a longer message. '.repeat(60));
+    await audience.watch('too long to travel along. '.repeat(100));
+
+    const scene: Scene = { world: around, app, audience, promises };
+    await showOutage(scene);
+    await showRetryAfter(scene);
+    await showUndelete(scene);
+
     say();
-    say(`${copies} storage nodes report one message of ${message.data.length} bytes for the ${name}`);
-    say(
-      `  the provider sees, ${took.toFixed(1)} ms later, ${push.bytes} bytes: enc_payload ${shorten(push.encPayload)}`,
+    const faults = audience.faults();
+    for (const fault of faults) promises.expect(false, fault);
+    const { copies } = audience;
+    const heard = await eventually(
+      async () => {
+        const frames = await app.metric('waggle_frames_received_total');
+        return frames === copies ? frames : null;
+      },
+      { what: 'every copy of every notice' },
     );
-    say(
-      shown.kind === 'message'
-        ? `  the phone decrypts: "${shorten(shown.data.toString())}"`
-        : `  the phone decrypts: a message too long for a push (${shown.kind})`,
-    );
+    const pushes = audience.receivers.reduce((sum, receiver) => sum + receiver.count(), 0);
+    promises.expect(faults.length === 0, `${heard} notices, ${pushes} pushes, each exactly once`);
+    const { apns, apnsSandbox, fcm } = around;
+    const refused = [apns, apnsSandbox, fcm].reduce((sum, { refusals }) => sum + refusals.length, 0);
+    promises.expect(refused === 0, 'no provider found fault with a request');
+    await stayIfAsked(app.adminAddress);
+  } catch (error) {
+    say('  the end of the log:');
+    for (const line of app.log().trimEnd().split('\n').slice(-LOG_LINES)) say(`    ${line}`);
+    throw error;
+  } finally {
+    await app.stop();
   }
 }
 
-await eventually(
-  async () => (await app.metric('waggle_frames_received_total')) === texts.length * phones.length * 5,
-  {
-    what: 'every copy',
-  },
-);
-const pushes = world.apns.pushes.length + world.fcm.pushes.length;
-say();
-say(`${texts.length * phones.length * 5} notices, ${pushes} pushes, each exactly once.`);
-const isRight = pushes === texts.length * phones.length;
+/** As the apps do it: two inside onion requests, the others in plain JSON. */
+async function subscribeAll(
+  around: ProviderWorld,
+  httpAddress: string,
+  account: SessionAccount,
+  receivers: readonly Receiver[],
+): Promise<void> {
+  say();
+  say('One account, a device for every type of notifier; all of them subscribe');
+  const onionKey = await around.onionPublicKey();
+  const ciphers = new Map([
+    ['apns', 'xchacha20' as const],
+    ['firebase', 'aes-gcm' as const],
+  ]);
+  const began = performance.now();
+  for (const { service, device } of receivers) {
+    const sentAt = performance.now();
+    const cipher = ciphers.get(service);
+    const request = device.subscription(account, nowInSeconds());
+    const answer =
+      cipher === undefined
+        ? await postPlain(httpAddress, '/subscribe', device, [request])
+        : (await postOnion(httpAddress, onionKey, cipher, '/subscribe', device.body([request]))).json;
+    const text = JSON.stringify(answer);
+    const way = cipher === undefined ? 'plain' : `onion, ${cipher}`;
+    promises.expect(
+      text.includes('"success":true'),
+      `${service.padEnd(13)} ${way.padEnd(16)} ${milliseconds(sentAt).padStart(8)}  ${text}`,
+    );
+  }
+  const nodes = around.network.swarmNodesOf(account.id);
+  await eventually(() => nodes.every((node) => node.subscriptionsOf(account.id).length > 0), {
+    what: 'registration with the swarm',
+  });
+  promises.kept(
+    `registered with all ${nodes.length} nodes of its swarm, ${milliseconds(began)} after the first request`,
+  );
+}
 
-if (process.argv.includes('--stay')) {
-  say(`Everything keeps running. Try: curl ${app.adminAddress}/stats    Ctrl-C ends it.`);
+async function stayIfAsked(adminAddress: string): Promise<void> {
+  if (!process.argv.includes('--stay')) return;
+  clearTimeout(limit);
+  say(`Everything keeps running. Try: curl ${adminAddress}/stats    Ctrl-C ends it.`);
   await new Promise((resolve) => process.once('SIGINT', resolve));
 }
-await app.stop();
-await world.close();
-say(`Done in ${((performance.now() - startedAt) / 1000).toFixed(1)} s.`);
-process.exit(isRight ? 0 : 1);

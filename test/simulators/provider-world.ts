@@ -41,7 +41,7 @@ export interface ProviderWorld extends World {
   }): PythonNotifier;
   /** Connections break, new ones are refused. */
   switchHuaweiOff(): Promise<void>;
-  /** At the same address again, with nothing in its memory. */
+  /** At the same address again; what it has got stays. */
   switchHuaweiOn(): Promise<void>;
 }
 
@@ -152,7 +152,9 @@ export async function startProviderWorld(options: WorldOptions = {}): Promise<Pr
       await hms.close();
     },
     async switchHuaweiOn() {
+      const { pushes } = hms;
       hms = await startHms(hmsPort);
+      hms.pushes.push(...pushes);
       isHuaweiOn = true;
     },
     async close() {
