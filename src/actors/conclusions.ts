@@ -21,6 +21,8 @@ export interface ConclusionDeps {
   readonly onDeadToken: (push: Push, sinceMs: number | null) => void;
   readonly onDelivered: (push: Push) => void;
   readonly onGivenUp: (push: Push) => void;
+  /** Requests are broken off by us, because a stop has no more time for them. */
+  readonly isBreakingOff: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -115,7 +117,8 @@ export class Conclusions {
     // others are delivered in between it counts, or one push could hold up the rest for as long as it lives.
     const isOutage = isHeldBack && !this.#hasDelivered;
     if (isHeldBack) this.#hasDelivered = false;
-    const next = isOutage ? push : { ...push, attempts: push.attempts + 1 };
+    // Nor does a request that we broke off: its last attempt would end with our stop.
+    const next = isOutage || this.deps.isBreakingOff() ? push : { ...push, attempts: push.attempts + 1 };
     const decision = this.deps.nextAttempt(next, afterMs);
     if (decision.kind === 'give-up') {
       this.#giveUp(held);

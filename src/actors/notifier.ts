@@ -115,7 +115,8 @@ export function createNotifierActor(
           },
         })
       : null;
-  const conclusions = new Conclusions({ ...deps, service, limits, aside, end });
+  const isBreakingOff = (): boolean => abort.signal.aborted;
+  const conclusions = new Conclusions({ ...deps, service, limits, aside, end, isBreakingOff });
   const feed = new OutboxFeed(
     {
       claim: (limit) => outbox.claim(service, limit),

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createDelivery } from '../../src/actors/delivery.js';
 import { createActorSystem } from '../../src/actors/spawn.js';
-import type { ServiceId, ServiceName } from '../../src/domain/ids.js';
+import type { ServiceName } from '../../src/domain/ids.js';
 import type { Outcome } from '../../src/domain/outcome.js';
 import type { Push } from '../../src/domain/push.js';
 import { ok } from '../../src/domain/result.js';

@@ -259,6 +259,21 @@ describe('a notifier actor', () => {
     await stop();
   });
 
+  it('gives up no push because its last attempt was broken off by a stop', async () => {
+    const answer = (_push: Push, signal: AbortSignal): Promise<Outcome> =>
+      new Promise((resolve) =>
+        signal.addEventListener('abort', () =>
+          resolve({ kind: 'retry', reason: 'aborted', cause: 'transport', afterMs: null, scope: 'push' }),
+        ),
+      );
+    const { actor, outbox, givenUp, stop } = setUp(answer);
+    actor.offer(makePush('a', { attempts: 3 }));
+    await eventually(() => actor.status().inFlight === 1);
+    await stop(10);
+    expect(givenUp).toEqual([]);
+    expect([...outbox.rows.values()]).toMatchObject([{ push: { attempts: 3 } }]);
+  });
+
   it('at the deadline of a stop waits for no claim, and sends nothing that a late one brings', async () => {
     const { actor, outbox, sent, stop } = setUp(
       (_push, signal) =>
