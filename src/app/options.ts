@@ -33,6 +33,7 @@ export function httpOptions({ http }: Config): HttpServerOptions {
     rateLimit: { ...rateLimit, requestsMax: http.rateLimitPerMinute },
     onionRateLimit: { ...rateLimit, requestsMax: http.onionRateLimitPerMinute },
     rateLimitExempt: http.rateLimitExempt,
+    corsOrigins: http.corsOrigins,
     admission: {
       requestsInProgressMax: http.maxRequestsInProgress,
       eventLoopDelayMaxMs: http.maxEventLoopDelayMs,

@@ -55,6 +55,10 @@ const isProxyList = (text: string): boolean => text.split(',').every((part) => i
 const hasScheme = (text: string, schemes: readonly string[]): boolean =>
   schemes.some((scheme) => text.startsWith(`${scheme}://`) && text.length > scheme.length + 3);
 
+/** As browsers write it in `Origin` (RFC 6454, 6.2). */
+const isWebOrigin = (text: string): boolean =>
+  /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+
 const MAX_PORTS = 100;
 const isPeerPort = (value: unknown): boolean =>
   typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535;
@@ -128,6 +132,11 @@ export const formats = {
     kind: 'list',
     describe: () => 'a list of addresses and networks (10.0.0.0/8)',
     accepts: isListOf(isNetwork),
+  },
+  'web-origins': {
+    kind: 'list',
+    describe: () => 'a list of web origins (https://HOST, with :PORT where it is not 443), or *',
+    accepts: isListOf((text) => text === '*' || isWebOrigin(text)),
   },
   ports: {
     kind: 'number-list',

@@ -69,6 +69,8 @@ export const networks = (details: Details<readonly string[]>): Option<readonly s
   option('networks', details);
 export const ports = (details: Details<readonly number[]>): Option<readonly number[]> =>
   option('ports', details);
+export const webOrigins = (details: Details<readonly string[]>): Option<readonly string[]> =>
+  option('web-origins', details);
 export const serviceNames = (details: Details<readonly string[]>): Option<readonly string[]> =>
   option('service-names', details);
 

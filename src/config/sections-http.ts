@@ -5,6 +5,7 @@ import {
   port,
   proxies,
   secretWords,
+  webOrigins,
   wholeNumber,
   type OptionsOf,
 } from './options.js';
@@ -61,6 +62,10 @@ export const httpSection: OptionsOf<Config['http']> = {
   rateLimitExempt: networks({
     doc: 'Addresses and networks without rate limit: proxies and tools of yours.',
     default: ['127.0.0.0/8', '::1'],
+  }),
+  corsOrigins: webOrigins({
+    doc: 'Web pages whose scripts may subscribe, unsubscribe and ask for Web Push keys, by their origin; * is any page. Empty: browsers let only pages of our own origin.',
+    default: [],
   }),
   maxConnections: wholeNumber({
     doc: 'Open client connections at once.',

@@ -29,6 +29,7 @@ export interface HttpConfig {
   readonly onionRateLimitPerMinute: number;
   readonly rateLimitMaxAddresses: number;
   readonly rateLimitExempt: readonly string[];
+  readonly corsOrigins: readonly string[];
   readonly maxConnections: number;
   readonly maxBodyBytesInProgress: number;
   readonly transientFailureStatus: 200 | 503;

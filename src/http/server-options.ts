@@ -29,6 +29,8 @@ export interface HttpServerOptions {
   readonly onionRateLimit: RateLimitOptions;
   /** Addresses and networks without rate limit; loopback by default: that is a proxy or a tool of ours, not a client. */
   readonly rateLimitExempt: readonly string[];
+  /** Origins of web pages whose scripts may call us; `*` is any. Empty: none, and OPTIONS is what it was. */
+  readonly corsOrigins: readonly string[];
   readonly admission: AdmissionOptions;
   /** What `Retry-After` says when we shed load. Seconds. */
   readonly retryAfterSeconds: number;
@@ -53,6 +55,7 @@ export const defaultHttpServerOptions: HttpServerOptions = {
   rateLimit: { requestsMax: 600, windowSeconds: 60, addressesMax: 50_000 },
   onionRateLimit: { requestsMax: 12_000, windowSeconds: 60, addressesMax: 50_000 },
   rateLimitExempt: ['127.0.0.0/8', '::1'],
+  corsOrigins: [],
   admission: {
     requestsInProgressMax: 5_000,
     eventLoopDelayMaxMs: 1_000,

@@ -1,3 +1,4 @@
+import corsPlugin from '@fastify/cors';
 import rateLimitPlugin from '@fastify/rate-limit';
 import swaggerPlugin from '@fastify/swagger';
 import fastify, { type FastifyError, type FastifyRequest } from 'fastify';
@@ -48,6 +49,9 @@ export interface HttpServer {
   close(timeoutMs?: number): Promise<void>;
 }
 
+/** How long a browser need not ask again; none remembers it for longer than a day. */
+const PREFLIGHT_SECONDS = 86_400;
+
 /** The listener for clients. Source: spec session-push-v2, section 3; onion-requests, sections 4, 7 and 8. */
 export async function createHttpServer(
   options: HttpServerOptions,
@@ -86,6 +90,14 @@ export async function createHttpServer(
     return send(reply, request.method === 'OPTIONS' ? optionsReply : methodNotAllowed);
   });
 
+  const { corsOrigins } = options;
+  if (corsOrigins.length > 0) {
+    await server.register(corsPlugin, {
+      origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
+      methods: ['GET', 'POST'],
+      maxAge: PREFLIGHT_SECONDS,
+    });
+  }
   await server.register(rateLimitPlugin, {
     global: false,
     addHeaders: noHeaders,
