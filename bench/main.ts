@@ -1,42 +1,74 @@
 import { findPostgres, startPostgres } from '../test/simulators/postgres.js';
 import { benchDelivery } from './delivery.js';
+import { benchDrain } from './drain.js';
+import { benchJournal } from './journal.js';
 import { benchLatency } from './latency.js';
 import { benchLoad } from './load.js';
+import { benchOutage } from './outage.js';
+import { benchProviders } from './providers.js';
 import { BenchServer } from './server.js';
 import { benchStages } from './stages.js';
 import { benchSubscribe } from './subscribe.js';
+import { benchThrottle } from './throttle.js';
 
 /*
  *   npm run bench                    everything
- *   npm run bench -- delivery load   some of: stages delivery latency load subscribe
+ *   npm run bench -- delivery load   some of: stages providers delivery latency load subscribe outage throttle drain
+ *                                    journal
  *
- * Everything runs on this machine over loopback, bounded in count and time. Linux and PostgreSQL's binaries are needed.
+ * Shorter or harder: --outage-seconds=60 --outage-rate=500 --throttle-rate=500 --drain-rows=30000 --journal-rate=500
+ * --journal-seconds=10
+ *
+ * Everything runs on this machine over loopback, bounded in count and time. Linux and PostgreSQL's binaries are needed,
+ * but neither for stages nor for providers.
  */
 
-const benches = {
-  stages: (_url: string, say: (line: string) => void) => benchStages(say),
+type Say = (line: string) => void;
+
+/** What is measured inside this process. */
+const alone: Readonly<Record<string, (say: Say) => Promise<void>>> = {
+  stages: benchStages,
+  providers: benchProviders,
+};
+
+/** What needs the built server and a database. */
+const withServer: Readonly<Record<string, (databaseUrl: string, say: Say) => Promise<void>>> = {
   delivery: benchDelivery,
   latency: benchLatency,
   load: benchLoad,
   subscribe: benchSubscribe,
-} as const;
-type Name = keyof typeof benches;
+  outage: benchOutage,
+  throttle: benchThrottle,
+  drain: benchDrain,
+  journal: benchJournal,
+};
 
-const wanted = process.argv.slice(2).filter((name): name is Name => name in benches);
-const say = (line: string): void => console.log(line);
-const bin = await findPostgres();
-if (bin === null) {
-  console.error('The benchmarks need PostgreSQL: apt-get install postgresql');
-  process.exit(1);
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const wanted = (benches: object): string[] =>
+  Object.keys(benches).filter((name) => named.length === 0 || named.includes(name));
+const say: Say = (line) => console.log(line);
+
+for (const name of wanted(alone)) {
+  say(`\n## ${name}\n`);
+  await alone[name]?.(say);
 }
-BenchServer.build();
-const postgres = await startPostgres(bin);
-try {
-  for (const name of wanted.length > 0 ? wanted : (Object.keys(benches) as Name[])) {
-    say(`\n## ${name}\n`);
-    await benches[name](await postgres.createDatabase(), say);
-  }
-} finally {
-  await postgres.remove();
-}
+if (wanted(withServer).length > 0) await runWithServer(wanted(withServer));
 process.exit(0);
+
+async function runWithServer(names: readonly string[]): Promise<void> {
+  const bin = await findPostgres();
+  if (bin === null) {
+    console.error('These benchmarks need PostgreSQL: apt-get install postgresql');
+    process.exit(1);
+  }
+  BenchServer.build();
+  const postgres = await startPostgres(bin);
+  try {
+    for (const name of names) {
+      say(`\n## ${name}\n`);
+      await withServer[name]?.(await postgres.createDatabase(), say);
+    }
+  } finally {
+    await postgres.remove();
+  }
+}

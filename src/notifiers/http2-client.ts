@@ -81,7 +81,7 @@ const RECONNECT_MAX_MS = 5_000;
 export class Http2Client implements SessionOwner {
   /** Counted in ticks instead of time, so that neither a stalled event loop nor a changed clock makes time-outs. */
   tick = 0;
-  /** Why the last connection went or could not be made; null after an answer. */
+  /** Why the last connection, and no other was left, went or could not be made; null after an answer. */
   lastFailure: Http2Failure | null = null;
 
   /** Connecting or open. */
@@ -93,6 +93,8 @@ export class Http2Client implements SessionOwner {
   readonly #waiting = new Set<Exchange>();
   #lastWaiting: Exchange | null = null;
   readonly #watchedSignals = new WeakSet<AbortSignal>();
+  /** Nearly always the one of the request before. */
+  #lastSignal: AbortSignal | null = null;
   #sweeper: NodeJS.Timeout | null = null;
   #holdTimer: NodeJS.Timeout | null = null;
   #widenTimer: NodeJS.Timeout | null = null;
@@ -118,7 +120,7 @@ export class Http2Client implements SessionOwner {
     const exchange = new Exchange(request, done, this.tick);
     if (this.#closed) return exchange.fail('closed');
     if (request.signal.aborted) return exchange.fail('aborted');
-    this.#watch(request.signal);
+    if (request.signal !== this.#lastSignal) this.#watch(request.signal);
     this.#sweeper ??= setInterval(
       () => this.#sweep(),
       Math.max(5, this.options.requestTimeoutMs / TICKS_PER_TIMEOUT),
@@ -169,7 +171,7 @@ export class Http2Client implements SessionOwner {
     this.#active = this.#active.filter((other) => other !== link);
     const wasSurplus = this.#active.length === before;
     if (this.#closed || wasSurplus) return;
-    if (failure !== null) this.lastFailure = failure;
+    if (failure !== null && this.#active.length === 0) this.lastFailure = failure;
     if (failure !== null && !link.hasAnswered) {
       this.#hold();
       if (this.#active.length === 0) this.#failWaiting(failure);
@@ -282,6 +284,7 @@ export class Http2Client implements SessionOwner {
 
   /** One listener per signal, however many requests carry it: adding one per request is dear. */
   #watch(signal: AbortSignal): void {
+    this.#lastSignal = signal;
     if (this.#watchedSignals.has(signal)) return;
     this.#watchedSignals.add(signal);
     signal.addEventListener('abort', () => this.#abort(signal), { once: true });
