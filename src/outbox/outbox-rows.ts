@@ -46,10 +46,10 @@ export interface WaitingRow {
   readonly onLost: (() => void) | null;
 }
 
-/** Who claims the rows of an insert that are claimed, and until when (unix milliseconds). */
+/** Who claims the rows of an insert that are claimed, and for how long. */
 export interface FirstClaim {
   readonly instanceId: string;
-  readonly untilMs: number;
+  readonly leaseMs: number;
 }
 
 /** Objects and bookkeeping of one waiting row. */
@@ -89,7 +89,7 @@ export function waitingRow(
 /** For `insertRows`. */
 export function insertParameters(
   rows: readonly WaitingRow[],
-  { instanceId, untilMs }: FirstClaim,
+  { instanceId, leaseMs }: FirstClaim,
 ): Parameter[] {
   return [
     uuidArray(rows.map(({ id }) => id)),
@@ -107,7 +107,7 @@ export function insertParameters(
     bigintArray(rows.map(({ dueAtMs }) => dueAtMs)),
     booleanArray(rows.map(({ claimed }) => claimed)),
     instanceId,
-    Math.floor(untilMs),
+    Math.floor(leaseMs),
   ];
 }
 

@@ -14,7 +14,7 @@ export interface OutboxEntry {
   readonly onStored?: (outboxId: string) => void;
   /**
    * Called once, instead of `onStored`, if the entry could not be stored (the database stays away until the push
-   * expires, or refuses the row). A push that came back from the outbox may then still wait in its old row.
+   * expires or the outbox is closed, or refuses the row). A push that came back from the outbox may then still wait in its old row.
    */
   readonly onLost?: () => void;
 }
@@ -32,8 +32,11 @@ export interface Outbox {
    * attempts) instead of adding one. Neither callback is called before `put` has returned.
    */
   put(entry: OutboxEntry): boolean;
-  /** Up to `limit` rows of a service that are due, in order of due time, claimed for this process. */
-  claim(service: ServiceName, limit: number): Promise<Push[]>;
+  /**
+   * Up to `limit` rows of a service that are due, in order of due time, claimed for this process; fewer when these
+   * hold `maxBytes` (payload and service data) or, by one row, more.
+   */
+  claim(service: ServiceName, limit: number, maxBytes?: number): Promise<Push[]>;
   /** A push that came from the outbox has ended: its row goes. Batched; never rejects. */
   settle(outboxId: string): void;
   /** Gives claimed rows back unsent (at a stop). */

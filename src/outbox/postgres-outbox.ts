@@ -3,7 +3,7 @@ import { parseServiceName, type ServiceName } from '../domain/ids.js';
 import type { Push } from '../domain/push.js';
 import { uuidArray } from '../store/binary-arrays.js';
 import type { Database } from '../store/database.js';
-import { numberCell, textCell } from '../store/statement.js';
+import { numberCell, textCell, type Row } from '../store/statement.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { OutboxBound, type OutboxBoundOptions } from './outbox-bound.js';
@@ -50,6 +50,8 @@ export const defaultOutboxOptions = {
 
 const DROP_SLICE = 2000;
 const LEASE_LOOKS = 4;
+/** For rows that this program cannot read. */
+const PUT_OFF_MS = 10 * 60_000;
 /** A row that is still in our memory cannot be claimed yet: nobody should come for it sooner than this. */
 const COMMIT_ALLOWANCE_MS = 50;
 
@@ -135,27 +137,40 @@ export class PostgresOutbox implements Outbox {
   }
 
   /** Rejects with `StoreUnavailable` while the database is away. */
-  claim(service: ServiceName, limit: number): Promise<Push[]> {
-    const { database, clock, instanceId, leaseMs, log } = this.#options;
+  claim(service: ServiceName, limit: number, maxBytes: number = Number.MAX_SAFE_INTEGER): Promise<Push[]> {
+    const { database, clock, instanceId, leaseMs } = this.#options;
     return this.#writer.changes.alone(async () => {
-      const nowMs = clock.nowMs();
-      const rows = await database.rows(claimRows, [service, nowMs, limit, instanceId, nowMs + leaseMs]);
+      const values = [service, clock.nowMs(), limit, instanceId, Math.floor(leaseMs), Math.floor(maxBytes)];
+      const rows = await database.rows(claimRows, values);
       const pushes: Push[] = [];
-      let unreadable = 0;
+      const unreadable: Row[] = [];
       for (const row of rows) {
         const key = textCell(row, 0);
         if (this.#held.has(key)) continue;
         const push = pushOfRow(row);
         if (push === null) {
-          unreadable += 1;
+          unreadable.push(row);
           continue;
         }
         this.#held.set(key, rowIdOf(key));
         pushes.push(push);
       }
-      if (unreadable > 0) log.warn({ rows: unreadable }, 'outbox rows that this program cannot read');
+      if (unreadable.length > 0) this.#putOff(unreadable);
       return pushes;
     });
+  }
+
+  /** They may be a newer program's, which will be back; until then they must not stand in front of the others. */
+  #putOff(rows: readonly Row[]): void {
+    const { clock, log } = this.#options;
+    const dueAtMs = clock.nowMs() + PUT_OFF_MS;
+    for (const row of rows) {
+      const key = textCell(row, 0);
+      const [expiresAtMs, attempts] = [numberCell(row, 8), numberCell(row, 11)];
+      const nobody = { onStored: null, onLost: null };
+      this.#writer.changes.update({ id: rowIdOf(key), key, attempts, dueAtMs, expiresAtMs, ...nobody });
+    }
+    log.warn({ rows: rows.length }, 'outbox rows that this program cannot read are put off');
   }
 
   settle(outboxId: string): void {
@@ -239,15 +254,14 @@ export class PostgresOutbox implements Outbox {
   async #keepLeases(): Promise<void> {
     if (this.#renewing) return;
     this.#renewing = true;
-    const { database, clock, instanceId, leaseMs, log } = this.#options;
+    const { database, instanceId, leaseMs, log } = this.#options;
     try {
       if (this.#held.size > 0) {
         const ids = uuidArray([...this.#held.values()]);
-        const nowMs = clock.nowMs();
-        const soonMs = nowMs + leaseMs - leaseMs / LEASE_LOOKS;
-        await database.execute(renewLeases, [ids, instanceId, nowMs + leaseMs, Math.floor(soonMs)]);
+        const soonMs = leaseMs - leaseMs / LEASE_LOOKS;
+        await database.execute(renewLeases, [ids, instanceId, Math.floor(leaseMs), Math.floor(soonMs)]);
       }
-      const ended = await database.execute(endLeases, [clock.nowMs()]);
+      const ended = await database.execute(endLeases);
       if (ended > 0) log.info({ rows: ended }, 'outbox rows whose lease had ended wait again');
     } catch {
       log.debug('outbox leases wait for the database');

@@ -36,6 +36,8 @@ export class RowInserts {
   readonly #loop: WriteLoop;
   #rows: WaitingRow[] = [];
   #bytes = 0;
+  /** The first ones, which the database is being given at this moment. */
+  #writing = 0;
 
   constructor(
     parts: Parts,
@@ -50,7 +52,8 @@ export class RowInserts {
       write: () => this.#write(),
       onFailure: (error) => {
         logWriteFailure(parts.log, error);
-        this.#giveUpExpired();
+        if (this.#loop.isClosed) this.#lose(this.#rows.splice(0));
+        else this.#giveUpExpired();
       },
       onEmpty,
     });
@@ -93,22 +96,28 @@ export class RowInserts {
     this.#loop.hurry();
   }
 
-  /** What the database has not taken by now goes with the process; somebody should know. */
+  /**
+   * What the database has not taken by now goes with the process; its owners and the log are told. What it is being
+   * given is told when it has answered.
+   */
   close(): void {
-    if (!this.#loop.isClosed && this.#rows.length > 0) {
+    if (this.#loop.isClosed) return;
+    if (this.#rows.length > 0) {
       this.#parts.log.error(
         { pushes: this.#rows.length },
         'the outbox is closed before the database took these pushes: they are lost',
       );
     }
     this.#loop.close();
+    this.#lose(this.#rows.splice(this.#writing));
   }
 
   async #write(): Promise<void> {
     const batch = this.#nextBatch();
     const nowMs = this.#parts.clock.nowMs();
     const good = batch.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
-    const outcomes = good.length === 0 ? [] : await this.#insert(good);
+    this.#writing = batch.length;
+    const outcomes = await this.#insert(good).finally(() => (this.#writing = 0));
     // Only this loop takes rows out, and always the first ones.
     this.#rows.splice(0, batch.length);
     for (const { bytes } of batch) this.#bytes -= bytes;
@@ -133,6 +142,7 @@ export class RowInserts {
 
   /** Which of them are in the table now. */
   async #insert(batch: readonly WaitingRow[]): Promise<readonly boolean[]> {
+    if (batch.length === 0) return [];
     try {
       await this.#execute(batch);
       return batch.map(() => true);
@@ -158,9 +168,8 @@ export class RowInserts {
   }
 
   async #execute(batch: readonly WaitingRow[]): Promise<void> {
-    const { database, clock, instanceId, leaseMs } = this.#parts;
-    const claim = { instanceId, untilMs: clock.nowMs() + leaseMs };
-    await database.execute(insertRows, insertParameters(batch, claim));
+    const { database, instanceId, leaseMs } = this.#parts;
+    await database.execute(insertRows, insertParameters(batch, { instanceId, leaseMs }));
   }
 
   #giveUpExpired(): void {
@@ -168,7 +177,14 @@ export class RowInserts {
     const expired = this.#rows.filter(({ expiresAtMs }) => expiresAtMs <= nowMs);
     if (expired.length === 0) return;
     this.#rows = this.#rows.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
-    for (const { bytes } of expired) this.#bytes -= bytes;
-    for (const { onLost } of expired) tell(this.#parts.log, onLost);
+    this.#lose(expired);
+  }
+
+  /** Taken out of the buffer already. */
+  #lose(rows: readonly WaitingRow[]): void {
+    for (const { bytes, onLost } of rows) {
+      this.#bytes -= bytes;
+      tell(this.#parts.log, onLost);
+    }
   }
 }

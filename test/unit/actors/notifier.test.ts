@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/domain/outcome.js';
+import type { Push } from '../../../src/domain/push.js';
 import { eventually } from '../../simulators/eventually.js';
 import { tokenOf } from '../../simulators/subscriptions.js';
 import { delivered, gate, makePush, setUp } from './notifier-harness.js';
