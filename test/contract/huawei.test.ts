@@ -176,6 +176,20 @@ describe('what Huawei receives', () => {
   });
 });
 
+const tokenReasons: Readonly<Record<string, string>> = {
+  tokenFormatError: 'dead-token',
+  tokenPlatformNotSupport: 'dead-token',
+  noRight: 'misconfigured',
+  countryNotSupport: 'dropped',
+  atomicUnableSendUnsubscribedMsg: 'dropped',
+  notSupportPlayVoice: 'dropped',
+  differentImgVerifyPolicy: 'dropped',
+  noPushTypeRight: 'misconfigured',
+  noRightToSendThisLiveNotificationEvent: 'misconfigured',
+  disableSendHuaweiMsgBecauseOfPenalty: 'misconfigured',
+  appinfoError: 'misconfigured',
+};
+
 describe('every documented result code', () => {
   const cases: Readonly<Record<string, object>> = {
     '80000000': { kind: 'delivered' },
@@ -239,20 +253,6 @@ describe('every documented result code', () => {
     expect(await outcomeOf(hmsAnswer('80100000', msg))).toMatchObject(outcome);
   });
 
-  const tokenReasons: Readonly<Record<string, string>> = {
-    tokenFormatError: 'dead-token',
-    tokenPlatformNotSupport: 'dead-token',
-    noRight: 'misconfigured',
-    countryNotSupport: 'dropped',
-    atomicUnableSendUnsubscribedMsg: 'dropped',
-    notSupportPlayVoice: 'dropped',
-    differentImgVerifyPolicy: 'dropped',
-    noPushTypeRight: 'misconfigured',
-    noRightToSendThisLiveNotificationEvent: 'misconfigured',
-    disableSendHuaweiMsgBecauseOfPenalty: 'misconfigured',
-    appinfoError: 'misconfigured',
-  };
-
   it('knows every documented reason of a refused token', () => {
     expect([...documentedHmsTokenReasons].sort()).toEqual(Object.keys(tokenReasons).sort());
   });
@@ -280,13 +280,29 @@ describe('what one client can provoke', () => {
     expect(await outcomeOf(forbidden, notifier)).toMatchObject({ kind: 'dropped' });
   });
 
-  it('is told from our own fault when nobody else is served any more', async () => {
-    const notifier = await startDelivering();
-    const kinds = new Set<string>();
-    for (let count = 0; count < 21; count += 1) {
-      kinds.add((await outcomeOf(hmsAnswer('80300002'), notifier)).kind);
+  it.each(Object.entries(tokenReasons).filter(([, kind]) => kind === 'misconfigured'))(
+    'stops nobody else: a token that is refused because of %s',
+    async (word) => {
+      const notifier = await startDelivering();
+      const msg = JSON.stringify({ illegalTokens: { [word]: ['x'] }, failure: 1 });
+      expect(await outcomeOf(hmsAnswer('80300007', msg), notifier)).toMatchObject({ kind: 'dropped' });
+    },
+  );
+
+  it('is told from our own fault by who is refused: any number of strangers, or those that were served', async () => {
+    const notifier = start();
+    const served = [hmsToken(), hmsToken(), hmsToken()];
+    for (const token of served) await notifier.send(pushFor(token), never);
+    for (let count = 0; count < 40; count += 1) {
+      expect(await outcomeOf(hmsAnswer('80300002'), notifier)).toMatchObject({ kind: 'dropped' });
     }
-    expect([...kinds]).toEqual(['dropped', 'misconfigured']);
+    hms.http.standing = hmsAnswer('80300002');
+    for (const token of [...served, hmsToken()]) {
+      expect(await notifier.send(pushFor(token), never)).toMatchObject({ kind: 'misconfigured' });
+    }
+    hms.http.standing = null;
+    await notifier.send(pushFor(hmsToken()), never);
+    expect(await outcomeOf(hmsAnswer('80300002'), notifier)).toMatchObject({ kind: 'dropped' });
   });
 });
 

@@ -98,8 +98,7 @@ function pushTo(notifier: Notifier, channel: string, changes: Partial<Push> = {}
 const send = (notifier: Notifier, channel = channelUri(), changes: Partial<Push> = {}): Promise<Outcome> =>
   notifier.send(pushTo(notifier, channel, changes), never);
 
-async function outcomeOf(answer: Http1Answer, notifier = start()): Promise<Outcome> {
-  const channel = channelUri();
+async function outcomeOf(answer: Http1Answer, notifier = start(), channel = channelUri()): Promise<Outcome> {
   wns.forChannel(channel, answer);
   const outcome = await send(notifier, channel);
   wns.forChannel(channel, null);
@@ -232,16 +231,20 @@ describe('every documented status', () => {
     [405, { kind: 'dropped', reason: 'method-not-allowed' }],
     [302, { kind: 'dropped', reason: 'http-302' }],
   ])(
-    '%s is about the channel while others are served, and about us when nobody is',
+    '%s is about channels that were never served, however many, and about us when those are refused that were',
     async (status, about) => {
-      const notifier = await startDelivering();
-      const kinds: string[] = [];
-      for (let count = 0; count < 21; count += 1) {
-        const outcome = await outcomeOf(wnsAnswer(status), notifier);
-        if (count === 0) expect(outcome).toMatchObject(about);
-        kinds.push(outcome.kind);
+      const notifier = start();
+      const served = [channelUri(), channelUri(), channelUri()];
+      for (const channel of served) expect(await send(notifier, channel)).toEqual({ kind: 'delivered' });
+      for (let count = 0; count < 40; count += 1) {
+        expect(await outcomeOf(wnsAnswer(status), notifier)).toMatchObject(about);
       }
-      expect(kinds.at(-1)).toBe('misconfigured');
+      for (const channel of served) {
+        expect(await outcomeOf(wnsAnswer(status), notifier, channel)).toMatchObject({
+          kind: 'misconfigured',
+        });
+      }
+      expect(await outcomeOf(wnsAnswer(status), notifier)).toMatchObject({ kind: 'misconfigured' });
       await send(notifier);
       expect(await outcomeOf(wnsAnswer(status), notifier)).toMatchObject(about);
     },
@@ -250,6 +253,8 @@ describe('every documented status', () => {
   it('410 because the sender is blocked deletes nothing', async () => {
     const blocked = wnsAnswer(410, { 'x-wns-error-description': 'Domain Blocked' });
     expect(await outcomeOf(blocked)).toEqual({ kind: 'misconfigured', reason: 'sender-blocked' });
+    const notifier = await startDelivering();
+    expect(await outcomeOf(blocked, notifier)).toEqual({ kind: 'dropped', reason: 'sender-blocked' });
   });
 
   it.each<[string, Http1Answer, object]>([

@@ -14,7 +14,7 @@ export interface HmsAnswer {
   readonly retryAfterMs: number | null;
 }
 
-/** Asked where an answer may be the fault of one device or ours; see `DeliveryStreak`. */
+/** Asked where an answer may be the fault of one device or ours; see `Refusals`. */
 type IsOfDevice = () => boolean;
 
 type Rule = (answer: HmsAnswer, reason: string, isOfDevice: IsOfDevice) => Outcome;
@@ -52,10 +52,11 @@ const tokenReasons: Readonly<Record<string, Rule>> = {
   atomicUnableSendUnsubscribedMsg: dropped,
   notSupportPlayVoice: dropped,
   differentImgVerifyPolicy: dropped,
-  noPushTypeRight: misconfigured,
-  noRightToSendThisLiveNotificationEvent: misconfigured,
-  disableSendHuaweiMsgBecauseOfPenalty: misconfigured,
-  appinfoError: misconfigured,
+  // About our app; but the answer is about one token, and where others are served it cannot be.
+  noPushTypeRight: foreignToken,
+  noRightToSendThisLiveNotificationEvent: foreignToken,
+  disableSendHuaweiMsgBecauseOfPenalty: foreignToken,
+  appinfoError: foreignToken,
 };
 
 /** All tokens refused, which is ours: every payload is sealed for one device, so there is only one in a message. */

@@ -9,10 +9,10 @@ import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retr
 import { fiveMinutesAhead } from '../access-tokens.js';
 import { parseTokenEndpoint } from '../client-credentials-grant.js';
 import { readOptionalFile } from '../credential-files.js';
-import { DeliveryStreak } from '../delivery-streak.js';
 import { parseEndpoint, trustAnchors } from '../endpoint.js';
 import { HttpClient, httpOptionsOf, outcomeOfHttpFailure } from '../http-client.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
+import { Refusals } from '../refusals.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { healthWithTokens, openTokenSource, type TokenSource } from '../token-source.js';
 import { hmsOutcome, isAccessTokenRefusal, parseHmsAnswer } from './answers.js';
@@ -86,8 +86,7 @@ class HuaweiNotifier implements Notifier {
   readonly type = 'huawei';
   readonly capabilities: NotifierCapabilities;
   readonly #retryAfterMaxMs: number;
-  readonly #streak = new DeliveryStreak();
-  readonly #isOfDevice = (): boolean => this.#streak.refusalIsOfDevice();
+  readonly #refusals = new Refusals();
 
   constructor(
     readonly service: ServiceName,
@@ -157,8 +156,9 @@ class HuaweiNotifier implements Notifier {
     if (mayRenew && isAccessTokenRefusal(answer) && tokens.discard(token.value)) {
       return this.#attempt(push, signal, false);
     }
-    const outcome = hmsOutcome(answer, this.#isOfDevice);
-    if (outcome.kind === 'delivered') this.#streak.delivered();
+    const { serviceId } = push.device;
+    const outcome = hmsOutcome(answer, () => this.#refusals.isOfDevice(serviceId));
+    if (outcome.kind === 'delivered') this.#refusals.delivered(serviceId);
     return outcome;
   }
 }

@@ -13,11 +13,9 @@ export interface PushServiceAnswer {
 
 export type PushServiceName = 'apple' | 'google' | 'mozilla' | 'microsoft' | 'other';
 
-/** Whether pushes are delivered meanwhile: with the same push service, and with any. */
+/** Whether a refusal is about one subscription: judged by what the same push service, and any, delivers to others. */
 export interface Deliveries {
-  /** Counts a refusal of this push service. */
   readonly originDelivers: () => boolean;
-  /** Counts a refusal for the whole notifier. */
   readonly anybodyDelivers: () => boolean;
 }
 

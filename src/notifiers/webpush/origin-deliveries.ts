@@ -1,13 +1,14 @@
-import { DeliveryStreak } from '../delivery-streak.js';
+import { Refusals, ServedDevices } from '../refusals.js';
 import type { Deliveries } from './answers.js';
 
 const ORIGINS_MAX = 4096;
 
-/** What tells a refusal of one subscription from a refusal of ours: see `DeliveryStreak`; one for each push service. */
+/** What tells a refusal of one subscription from a refusal of ours: see `Refusals`; one for each push service. */
 export class OriginDeliveries {
-  readonly #all = new DeliveryStreak();
+  readonly #served = new ServedDevices();
+  readonly #all = new Refusals(this.#served);
   /** Least recently used first. */
-  readonly #origins = new Map<string, DeliveryStreak>();
+  readonly #origins = new Map<string, Refusals>();
 
   constructor(private readonly maxOrigins: number = ORIGINS_MAX) {}
 
@@ -15,26 +16,26 @@ export class OriginDeliveries {
     return this.#origins.size;
   }
 
-  delivered(origin: string): void {
-    this.#all.delivered();
-    this.#streakOf(origin).delivered();
+  delivered(origin: string, subscription: string): void {
+    this.#all.delivered(subscription);
+    this.#of(origin).delivered(subscription);
   }
 
-  of(origin: string): Deliveries {
+  of(origin: string, subscription: string): Deliveries {
     return {
-      originDelivers: () => this.#streakOf(origin).refusalIsOfDevice(),
-      anybodyDelivers: () => this.#all.refusalIsOfDevice(),
+      originDelivers: () => this.#of(origin).isOfDevice(subscription),
+      anybodyDelivers: () => this.#all.isOfDevice(subscription) || !this.#all.isOurs,
     };
   }
 
-  #streakOf(origin: string): DeliveryStreak {
-    const streak = this.#origins.get(origin) ?? new DeliveryStreak();
+  #of(origin: string): Refusals {
+    const refusals = this.#origins.get(origin) ?? new Refusals(this.#served);
     this.#origins.delete(origin);
-    this.#origins.set(origin, streak);
+    this.#origins.set(origin, refusals);
     if (this.#origins.size > this.maxOrigins) {
       const [oldest = ''] = this.#origins.keys();
       this.#origins.delete(oldest);
     }
-    return streak;
+    return refusals;
   }
 }

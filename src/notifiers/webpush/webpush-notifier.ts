@@ -218,16 +218,22 @@ class BrowserNotifier implements WebpushNotifier {
       body: encryptWebPush(plaintext, keys),
       signal,
     });
-    return result.kind === 'failure' ? verdictOfFailure(result.reason) : this.#judge(url, result);
+    return result.kind === 'failure' ? verdictOfFailure(result.reason) : this.#judge(push, message, result);
   }
 
-  #judge(url: URL, { status, headers, body }: Extract<HttpResult, { kind: 'answer' }>): Verdict {
+  #judge(
+    { device }: Push,
+    { url, vapidKey }: Message,
+    { status, headers, body }: Extract<HttpResult, { kind: 'answer' }>,
+  ): Verdict {
     const nowMs = this.clock.nowMs();
     const retryAfterMs = parseRetryAfterMs(headers['retry-after'], nowMs, this.#retryAfterMaxMs);
     const answer = parseAnswer(url.hostname, status, headers, body, retryAfterMs);
-    const verdict = judgeAnswer(answer, this.#deliveries.of(url.origin));
+    // A client may name another of our keys later, with which the same endpoint refuses us.
+    const subscription = `${vapidKey.publicText} ${device.serviceId}`;
+    const verdict = judgeAnswer(answer, this.#deliveries.of(url.origin, subscription));
     if (verdict.outcome.kind === 'delivered') {
-      this.#deliveries.delivered(url.origin);
+      this.#deliveries.delivered(url.origin, subscription);
       this.#refusal = null;
     } else if (verdict.outcome.kind === 'misconfigured') {
       this.#refusal = verdict.outcome.reason;

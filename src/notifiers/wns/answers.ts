@@ -12,7 +12,7 @@ export interface WnsAnswer {
 
 /** What an answer alone does not tell. */
 export interface WnsSituation {
-  /** Asked where an answer may be the fault of one channel or ours; see `DeliveryStreak`. */
+  /** Asked where an answer may be the fault of one channel or ours; see `Refusals`. */
   isOfChannel(): boolean;
   /** The channel is told to slow down: how long that is, given the wish of WNS. */
   channelWaitMs(retryAfterMs: number | null): number;
@@ -71,8 +71,10 @@ const taken: Rule = (answer, _reason, situation) => {
 const throttled: Rule = (answer, reason, situation) =>
   (answer.status === 'channelthrottled' ? channelThrottled : appThrottled)(answer, reason, situation);
 
+const blocked = unlessServed(dropped);
+
 const gone: Rule = (answer, reason, situation) =>
-  answer.blocksUs ? { kind: 'misconfigured', reason: 'sender-blocked' } : dead(answer, reason, situation);
+  answer.blocksUs ? blocked(answer, 'sender-blocked', situation) : dead(answer, reason, situation);
 
 /**
  * Every status that Microsoft documents ("Push notification service request and response headers"); spec uwpx-push,

@@ -6,10 +6,10 @@ import type { Outcome } from '../../domain/outcome.js';
 import type { Push } from '../../domain/push.js';
 import { ok, type Result } from '../../domain/result.js';
 import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
-import { DeliveryStreak } from '../delivery-streak.js';
 import { outcomeOfHttpFailure, type HttpClient, type HttpFailure, type HttpResult } from '../http-client.js';
 import { OriginGates, type GateResult } from '../origin-gates.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
+import { Refusals } from '../refusals.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { healthWithTokens, type TokenSource } from '../token-source.js';
 import { parseWnsAnswer, wnsOutcome, type WnsSituation } from './answers.js';
@@ -45,7 +45,7 @@ const NO_CHANNEL: Outcome = { kind: 'dropped', reason: 'malformed-channel' };
 export class ChannelNotifier implements Notifier {
   readonly type = 'wns';
   readonly capabilities: NotifierCapabilities;
-  readonly #streak = new DeliveryStreak();
+  readonly #refusals = new Refusals();
   readonly #throttledChannels = new Throttles(MAX_THROTTLED_CHANNELS);
   readonly #throttledApp = new Throttles(1);
   readonly #knownHosts = new Set<string>();
@@ -129,14 +129,14 @@ export class ChannelNotifier implements Notifier {
   ): Outcome {
     const nowMs = this.clock.nowMs();
     const situation: WnsSituation = {
-      isOfChannel: () => this.#streak.refusalIsOfDevice(),
+      isOfChannel: () => this.#refusals.isOfDevice(device.serviceId),
       channelWaitMs: (wishMs) => this.#throttledChannels.told(device.serviceId, nowMs, wishMs),
       appWaitMs: (wishMs) => this.#throttledApp.told(APP, nowMs, wishMs),
     };
     if (this.#knownHosts.size < MAX_KNOWN_HOSTS) this.#knownHosts.add(host);
     const outcome = wnsOutcome(parseWnsAnswer(status, headers, afterMs), situation);
     if (outcome.kind === 'delivered') {
-      this.#streak.delivered();
+      this.#refusals.delivered(device.serviceId);
       this.#throttledChannels.passed(device.serviceId, nowMs);
       this.#throttledApp.passed(APP, nowMs);
     }

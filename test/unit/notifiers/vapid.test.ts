@@ -126,10 +126,11 @@ describe('the subject', () => {
 describe('what is known about push services', () => {
   it('is bounded', () => {
     const deliveries = new OriginDeliveries(10);
-    for (let number = 0; number < 1000; number += 1) deliveries.delivered(`https://${number}.example`);
+    for (let number = 0; number < 1000; number += 1)
+      deliveries.delivered(`https://${number}.example`, `https://${number}.example/1`);
     expect(deliveries.size).toBe(10);
-    expect(deliveries.of('https://999.example').originDelivers()).toBe(true);
-    expect(deliveries.of('https://0.example').originDelivers()).toBe(false);
-    expect(deliveries.of('https://0.example').anybodyDelivers()).toBe(true);
+    expect(deliveries.of('https://999.example', 'https://999.example/2').originDelivers()).toBe(true);
+    expect(deliveries.of('https://0.example', 'https://0.example/2').originDelivers()).toBe(false);
+    expect(deliveries.of('https://0.example', 'https://0.example/2').anybodyDelivers()).toBe(true);
   });
 });
