@@ -90,10 +90,11 @@ describeWithDatabases('the outbox in trouble', (fixture) => {
   test('an instance whose clock is ahead does not take what another one holds', async () => {
     const database = await fixture.open();
     const one = await outboxOn(database);
-    one.put({ push: examplePush('claimed'), dueAtMs: 1 });
+    const expiresAtMs = Date.now() + 86_400_000;
+    one.put({ push: examplePush('claimed', { expiresAtMs }), dueAtMs: 1 });
     await one.flush(5000);
     expect(await one.claim(apns, 1)).toHaveLength(1);
-    one.put({ push: examplePush('journal'), dueAtMs: 1, claimed: true });
+    one.put({ push: examplePush('journal', { expiresAtMs }), dueAtMs: 1, claimed: true });
     await one.flush(5000);
     const clock = { nowMs: () => Date.now() + 3_600_000 };
     const hasty = await outboxOn(database, { instanceId: 'hasty', clock, leaseMs: 40 });
