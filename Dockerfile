@@ -22,6 +22,7 @@ WORKDIR /var/lib/waggle
 RUN chown node:node /var/lib/waggle
 USER node
 VOLUME /var/lib/waggle
+# session.listenCurve, where it is set, has a port of its own.
 EXPOSE 8080
 # The admin listener stays on the container's own loopback unless configured otherwise (then it needs a token).
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
