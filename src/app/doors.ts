@@ -1,4 +1,5 @@
 import type { Network } from '../actors/network.js';
+import { reportNotifiers } from '../actors/notifier-report.js';
 import { createDeletedDevices } from '../actors/undelete.js';
 import { createOnionOpener } from '../crypto/onion.js';
 import { badValue } from '../domain/errors.js';
@@ -83,6 +84,7 @@ export function createAdminDoor(
   return createAdminServer(options.adminOptions(config), {
     metrics,
     stats: () => statistics.snapshot(),
+    notifiers: () => reportNotifiers(delivery.actors),
     devices: createDeletedDevices({ tombstones: new Tombstones(database), subscriptions, clock, metrics }),
     health: {
       live: () => true,

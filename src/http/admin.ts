@@ -34,6 +34,8 @@ export interface AdminServerDeps {
   readonly health: Health;
   /** What /stats shows; any JSON. */
   readonly stats: () => unknown;
+  /** What /notifiers shows; any JSON. */
+  readonly notifiers: () => unknown;
   readonly devices: DeletedDevices;
 }
 
@@ -56,8 +58,9 @@ const requestErrors: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * The operators' listener: GET /livez, /readyz, /metrics, /stats, and the routes of `admin-devices.ts`. With a token set, /livez and /readyz still answer
- * with their bare status without it (container platforms cannot send one); everything else wants it.
+ * The operators' listener: GET /livez, /readyz, /metrics, /stats, /notifiers, and the routes of `admin-devices.ts`. With
+ * a token set, /livez and /readyz still answer with their bare status without it (container platforms cannot send one);
+ * everything else wants it.
  */
 export function createAdminServer(options: AdminServerOptions, deps: AdminServerDeps): AdminServer {
   const server = fastify({
@@ -101,10 +104,15 @@ export function createAdminServer(options: AdminServerOptions, deps: AdminServer
     return reply.header('content-type', registry.contentType).send(await registry.metrics());
   });
 
-  server.get('/stats', { onRequest: guarded }, async (_request, reply) => {
-    const stats = await deps.stats();
-    return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(stats));
-  });
+  for (const [path, show] of [
+    ['/stats', deps.stats],
+    ['/notifiers', deps.notifiers],
+  ] as const) {
+    server.get(path, { onRequest: guarded }, async (_request, reply) => {
+      const shown = JSON.stringify(await show());
+      return reply.header('content-type', 'application/json; charset=utf-8').send(shown);
+    });
+  }
 
   addDeviceRoutes(server, guarded, deps.devices);
 

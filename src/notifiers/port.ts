@@ -23,7 +23,7 @@ export interface NotifierHealth {
   readonly state: 'idle' | 'connected' | 'failing';
   /** A word or two for the operator; null when all is well. */
   readonly detail: string | null;
-  /** Where the type keeps connections open and counts them: now, since the start, and those that broke. */
+  /** Where the type keeps connections open and counts them: now, since the start, and those of them that went. */
   readonly connections?: { readonly open: number; readonly opened: number; readonly replaced: number };
 }
 

@@ -282,6 +282,16 @@ export interface GaugeSources {
         readonly pausedUntilMs: number | null;
         readonly breaker: string;
       };
+      readonly notifier: {
+        health(): {
+          readonly state: string;
+          readonly connections?: {
+            readonly open: number;
+            readonly opened: number;
+            readonly replaced: number;
+          };
+        };
+      };
     }
   >;
   readonly outbox: {
@@ -361,6 +371,40 @@ export function registerGauges(
     '0 closed, 1 probing, 2 open',
     'notifier',
     ofActors((status) => (status.breaker === 'open' ? 2 : status.breaker === 'probing' ? 1 : 0)),
+  );
+  metrics.labelledGauge(
+    'waggle_notifier_failing',
+    '1 while its connection or its credentials are in trouble',
+    'notifier',
+    function* () {
+      for (const [service, { notifier }] of actors)
+        yield [service, notifier.health().state === 'failing' ? 1 : 0];
+    },
+  );
+  const ofConnections = (which: 'open' | 'opened' | 'replaced') =>
+    function* (): Iterable<[string, number]> {
+      for (const [service, { notifier }] of actors) {
+        const { connections } = notifier.health();
+        if (connections !== undefined) yield [service, connections[which]];
+      }
+    };
+  metrics.labelledGauge(
+    'waggle_notifier_connections',
+    'open connections to the provider',
+    'notifier',
+    ofConnections('open'),
+  );
+  metrics.labelledGauge(
+    'waggle_notifier_connections_opened',
+    'connections to the provider opened since the start',
+    'notifier',
+    ofConnections('opened'),
+  );
+  metrics.labelledGauge(
+    'waggle_notifier_connections_replaced',
+    'of these: replaced because they had died, or at the wish of the provider',
+    'notifier',
+    ofConnections('replaced'),
   );
   metrics.asyncLabelledGauge('waggle_outbox_waiting', 'pushes waiting in the outbox', 'notifier', async () =>
     [...(await outbox.stats())].map(([service, { waiting }]) => [service, waiting] as const),

@@ -109,6 +109,7 @@ describe('waggle devices with a server', () => {
       {
         metrics,
         stats: () => null,
+        notifiers: () => ({}),
         health: { live: () => true, ready: () => ({ ready: true, parts: {} }) },
         devices: createDeletedDevices({ tombstones, subscriptions: null, clock, metrics }),
       },

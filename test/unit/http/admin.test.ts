@@ -38,7 +38,7 @@ async function start(
   metrics.requests.of('ok').add(3);
   server = createAdminServer(
     { host: '127.0.0.1', port: 0, token },
-    { metrics, health, stats: () => ({ uptime: 1.5 }), devices },
+    { metrics, health, stats: () => ({ uptime: 1.5 }), notifiers: () => ({ apns: { window: 8 } }), devices },
   );
   const { url } = await server.listen();
   return async (path, given, body, type = 'application/json') => {
@@ -65,6 +65,7 @@ describe('the admin listener', () => {
     expect(metrics.type).toContain('text/plain');
     expect(metrics.text).toContain('waggle_http_requests_total{result="ok"} 3');
     expect(JSON.parse((await get('/stats')).text)).toEqual({ uptime: 1.5 });
+    expect(JSON.parse((await get('/notifiers')).text)).toEqual({ apns: { window: 8 } });
     expect((await get('/nothing')).status).toBe(404);
   });
 
@@ -93,7 +94,7 @@ describe('the admin listener', () => {
 
   it('with a token shows figures to its bearer only, and the bare health to everybody', async () => {
     const get = await start('s3cret');
-    for (const path of ['/metrics', '/stats']) {
+    for (const path of ['/metrics', '/stats', '/notifiers']) {
       for (const given of [undefined, 'Bearer', 'Bearer wrong', 'Bearer s3cret2', 'Basic s3cret', 's3cret']) {
         const answer = await get(path, given);
         expect(answer.status).toBe(401);
