@@ -55,7 +55,7 @@ export class DevicePacing {
   /** All go to the outbox, each with the time of its device. */
   spillAll(): void {
     for (const { item, dueAtMs } of this.#pacing.takeAll()) {
-      this.options.credits.take(item.lane);
+      this.options.credits.hold(item);
       this.options.aside.put(item, dueAtMs);
     }
   }
@@ -75,12 +75,12 @@ export class DevicePacing {
       this.options.aside.put(held, freeAtMs);
       return;
     }
-    this.options.credits.give(held.lane);
+    this.options.credits.free(held);
     if (result.kind === 'superseded') this.options.onSuperseded(result.item);
   }
 
   #withCredit(held: HeldPush | null): HeldPush | null {
-    if (held !== null) this.options.credits.take(held.lane);
+    if (held !== null) this.options.credits.hold(held);
     return held;
   }
 }

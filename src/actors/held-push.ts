@@ -1,4 +1,4 @@
-import type { Lane } from '../delivery-rules/credits.js';
+import type { Lane, Weighed } from '../delivery-rules/credits.js';
 import type { ServiceName } from '../domain/ids.js';
 import type { Push } from '../domain/push.js';
 import type { Log } from '../telemetry/log.js';
@@ -11,16 +11,19 @@ import type { Metrics } from '../telemetry/metrics.js';
 export type OnSafe = (isSafe: boolean) => void;
 
 /** A push in a notifier's memory. */
-export class HeldPush {
+export class HeldPush implements Weighed {
   /** Of the window, when it was sent. */
   generation = 0;
+  readonly bytes: number;
 
   constructor(
     readonly push: Push,
     readonly lane: Lane,
     /** Null: nobody waits for an answer, or it was given. */
     readonly onSafe: OnSafe | null,
-  ) {}
+  ) {
+    this.bytes = push.content.payload.length + (push.device.serviceData?.length ?? 0);
+  }
 }
 
 /** Tells the source of a push, where one waits. A source that fails to hear is counted and harms nobody else. */

@@ -18,8 +18,8 @@ export interface JournalDeps {
  * that was claimed, and a crash in between only delays it.
  */
 export class Journal {
-  /** On their way into the table, each with the credit of a fresh push. */
-  #count = 0;
+  /** On their way into the table, each with its credit. */
+  readonly #pending = new Set<HeldPush>();
   #isAbandoned = false;
 
   constructor(private readonly deps: JournalDeps) {}
@@ -28,7 +28,7 @@ export class Journal {
   put(held: HeldPush): boolean {
     const { outbox, clock } = this.deps;
     // Before `put`, which might answer at once.
-    this.#count += 1;
+    this.#pending.add(held);
     const isTaken = outbox.put({
       push: held.push,
       dueAtMs: clock.nowMs(),
@@ -36,15 +36,15 @@ export class Journal {
       onStored: (outboxId) => this.#stored(held, outboxId),
       onLost: () => this.#lost(held),
     });
-    if (!isTaken) this.#count -= 1;
+    if (!isTaken) this.#pending.delete(held);
     return isTaken;
   }
 
   /** They are waited for no longer: what is stored from now on waits in the table. */
   abandon(): void {
-    this.deps.credits.give('fresh', this.#count);
-    this.#count = 0;
     this.#isAbandoned = true;
+    for (const held of this.#pending) this.deps.credits.free(held);
+    this.#pending.clear();
   }
 
   #stored(held: HeldPush, outboxId: string): void {
@@ -55,16 +55,13 @@ export class Journal {
       outbox.put({ push, dueAtMs: clock.nowMs() });
       return;
     }
-    this.#count -= 1;
+    this.#pending.delete(held);
     onStored(new HeldPush(push, held.lane, null));
   }
 
   #lost(held: HeldPush): void {
     const { credits, answer, onLost } = this.deps;
-    if (!this.#isAbandoned) {
-      this.#count -= 1;
-      credits.give(held.lane);
-    }
+    if (this.#pending.delete(held)) credits.free(held);
     onLost();
     if (held.onSafe !== null) answer(held, false);
   }

@@ -11,6 +11,8 @@ import type { OnSafe } from './held-push.js';
 export interface NotifierActorOptions {
   /** Pushes that this notifier may hold in memory, waiting or in flight; as many again may be held by pacing. */
   readonly credits: number;
+  /** Bytes that these may have in payloads and service data. Default 64 MiB; only unsealed pushes come near it. */
+  readonly maxHeldBytes?: number;
   /** Rows fetched from the outbox at once. */
   readonly outboxBatch: number;
   /** How often the outbox is asked for due pushes. */

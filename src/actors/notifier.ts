@@ -21,6 +21,7 @@ export type { NotifierActorOptions } from './notifier-contract.js';
 const DEFAULT_WINDOW_MIN = 8;
 const DEFAULT_SPILL_AFTER_MS = 1000;
 const DEFAULT_PACE_MAX_DEVICES = 100_000;
+const DEFAULT_MAX_HELD_BYTES = 64 * 1024 * 1024;
 
 type NotifierMessage =
   | { readonly kind: 'arrived' }
@@ -60,7 +61,7 @@ export function createNotifierActor(
     breakerProbeMs: options.breakerProbeMs,
     maxPauseMs: options.maxPauseMs,
   });
-  const credits = new Credits(options.credits);
+  const credits = new Credits(options.credits, options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES);
   const queue = new NotifierQueue();
   const abort = new AbortController();
   const accepted = metrics.pushesAccepted.of(service);
@@ -84,7 +85,7 @@ export function createNotifierActor(
     if (held.onSafe !== null) answer(held, true);
   };
   const end = (held: HeldPush): void => {
-    credits.give(held.lane);
+    credits.free(held);
     finish(held);
   };
 
@@ -119,7 +120,7 @@ export function createNotifierActor(
   const conclusions = new Conclusions({ ...deps, service, limits, aside, end, isBreakingOff });
   const feed = new OutboxFeed(
     {
-      claim: (limit) => outbox.claim(service, limit),
+      claim: (limit, maxBytes) => outbox.claim(service, limit, maxBytes),
       credits,
       onClaimed: (pushes) => actor.tell({ kind: 'claimed', pushes }),
       onFailed: () => actor.tell({ kind: 'claim-failed' }),
@@ -137,10 +138,10 @@ export function createNotifierActor(
   const offer = (push: Push, onSafe?: OnSafe): boolean => {
     if (!mayTake(clock.nowMs())) return false;
     const held = new HeldPush(push, 'fresh', onSafe ?? null);
-    credits.take('fresh');
+    credits.hold(held);
     if (options.durability !== 'journal') arrived.add(held);
     else if (!journal.put(held)) {
-      credits.give('fresh');
+      credits.free(held);
       return false;
     }
     accepted.add();
@@ -234,10 +235,12 @@ export function createNotifierActor(
       case 'settled':
         concludeAll(atProvider.takeSettled(), now);
         return;
-      case 'claimed':
-        feed.arrived(message.pushes.length, now);
-        for (const push of message.pushes) queue.push(new HeldPush(push, 'claimed', null));
+      case 'claimed': {
+        const claimed = message.pushes.map((push) => new HeldPush(push, 'claimed', null));
+        feed.arrived(claimed, now);
+        for (const held of claimed) queue.push(held);
         return;
+      }
       case 'claim-failed':
         feed.failed();
         return;

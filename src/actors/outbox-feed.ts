@@ -1,8 +1,8 @@
-import type { Credits } from '../delivery-rules/credits.js';
+import type { Credits, Weighed } from '../delivery-rules/credits.js';
 import type { Push } from '../domain/push.js';
 
 export interface OutboxFeedDeps {
-  readonly claim: (limit: number) => Promise<Push[]>;
+  readonly claim: (limit: number, maxBytes: number) => Promise<Push[]>;
   readonly credits: Credits;
   /** Called later, never from within `ask`. */
   readonly onClaimed: (pushes: Push[]) => void;
@@ -25,6 +25,8 @@ export class OutboxFeed {
   #isExpected = false;
   /** Credits set aside for the claim under way; 0 when there is none. */
   #claiming = 0;
+  /** What the rows of the claim under way may hold. */
+  #claimingBytes = 0;
   #restUntilMs = 0;
 
   constructor(
@@ -62,20 +64,24 @@ export class OutboxFeed {
     this.#claiming = room;
     this.#mayWait = false;
     this.#isExpected = false;
+    this.#claimingBytes = credits.bytesForClaim();
     credits.take('claimed', room);
-    this.deps.claim(room).then(this.deps.onClaimed, this.deps.onFailed);
+    this.deps.claim(room, this.#claimingBytes).then(this.deps.onClaimed, this.deps.onFailed);
   }
 
-  /** A claim has brought so many; from here on their credits are the caller's. */
-  arrived(count: number, nowMs: number): void {
-    if (this.#claiming > 0 && count >= this.#claiming) {
+  /** A claim has brought these; from here on their credits are the caller's. */
+  arrived(pushes: readonly Weighed[], nowMs: number): void {
+    let bytes = 0;
+    for (const push of pushes) bytes += push.bytes;
+    const isFull = pushes.length >= this.#claiming || bytes >= this.#claimingBytes;
+    if (this.#claiming > 0 && isFull) {
       this.expect();
     } else {
       this.#isBacklog = this.#isExpected;
       this.#restUntilMs = nowMs + REST_MS;
     }
     this.abandon();
-    this.deps.credits.take('claimed', count);
+    for (const push of pushes) this.deps.credits.hold(push);
   }
 
   /** The outbox did not answer: not before the next tick. */

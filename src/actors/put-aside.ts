@@ -42,7 +42,7 @@ export class PutAside {
   /** False: no room; the push is where it was. */
   tryPut(held: HeldPush, dueAtMs: number, push: Push = held.push): boolean {
     if (!this.deps.outbox.put(this.#entry(held, push, dueAtMs))) return false;
-    this.deps.credits.give(held.lane);
+    this.deps.credits.free(held);
     return true;
   }
 
@@ -83,7 +83,7 @@ export class PutAside {
   }
 
   #lose(held: HeldPush): void {
-    this.deps.credits.give(held.lane);
+    this.deps.credits.free(held);
     this.deps.onLost();
     this.deps.answer(held, false);
   }

@@ -44,6 +44,7 @@ interface Script {
   readonly paceSeconds: number;
   readonly credits: number;
   readonly maxInFlight: number;
+  readonly maxHeldBytes: number;
   readonly steps: readonly Step[];
   /** How long the drain may take, and whether the database is there meanwhile. */
   readonly drainMs: number;
@@ -116,6 +117,8 @@ const script: fc.Arbitrary<Script> = fc.record({
   paceSeconds: fc.constantFrom(0, 0, 0.5, 5),
   credits: fc.constantFrom(1, 6, 20),
   maxInFlight: fc.constantFrom(1, 4, 12),
+  // Of pushes with 40 bytes each.
+  maxHeldBytes: fc.constantFrom(1, 200, 1_000_000),
   steps: fc.array(step, { minLength: 5, maxLength: 60 }),
   drainMs: fc.constantFrom(0, 50, 3_000),
   isDatabaseBack: fc.boolean(),
@@ -172,6 +175,7 @@ class World {
       {
         actor: {
           credits: options.credits,
+          maxHeldBytes: options.maxHeldBytes,
           durability: options.durability,
           paceSeconds: options.paceSeconds,
           paceMaxDevices: 50,

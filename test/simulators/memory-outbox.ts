@@ -70,14 +70,20 @@ export class MemoryOutbox implements Outbox {
     return this.#uncommitted.filter(({ push, claimed }) => claimed === true && push.outboxId === null).length;
   }
 
-  claim(service: ServiceName, limit: number): Promise<Push[]> {
+  claim(service: ServiceName, limit: number, maxBytes = Infinity): Promise<Push[]> {
     if (this.isAway) return Promise.reject(new StoreUnavailable('unreachable'));
     const nowMs = this.clock.nowMs();
+    let bytes = 0;
     const due = [...this.rows.values()]
       .filter((row) => !row.claimed && row.push.service === service && row.dueAtMs <= nowMs)
       .filter((row) => row.push.expiresAtMs > nowMs)
       .sort((a, b) => a.dueAtMs - b.dueAtMs)
-      .slice(0, limit);
+      .slice(0, limit)
+      .filter(({ push }) => {
+        const isIn = bytes < maxBytes;
+        bytes += push.content.payload.length + (push.device.serviceData?.length ?? 0);
+        return isIn;
+      });
     for (const row of due) row.claimed = true;
     const pushes = due.map((row) => row.push);
     if (!this.holdsAnswers) return Promise.resolve(pushes);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/domain/outcome.js';
+import type { Push } from '../../../src/domain/push.js';
 import { eventually } from '../../simulators/eventually.js';
 import { tokenOf } from '../../simulators/subscriptions.js';
 import { delivered, gate, makePush, setUp } from './notifier-harness.js';
@@ -86,6 +87,41 @@ describe('a notifier actor and its outbox', () => {
     expect(claims).toBeLessThan(40);
     expect(withWorkLeft).toBeGreaterThan(claims / 2);
     await stop();
+  });
+
+  it('holds no more bytes than it may, and drains large pushes without waiting for the next look', async () => {
+    const large = (label: string): Push =>
+      makePush(label, { content: { kind: 'unsealed', payload: Buffer.alloc(10_000) } });
+    const provider = gate();
+    const { actor, outbox, sent, stop } = setUp(provider.answer, {
+      credits: 100,
+      outboxBatch: 100,
+      maxInFlight: 100,
+      maxHeldBytes: 80_000,
+      outboxPollMs: 60_000,
+    });
+    let taken = 0;
+    while (actor.offer(large(`fresh ${taken}`))) taken += 1;
+    expect(taken).toBe(8);
+    for (let i = 0; i < 40; i += 1) outbox.put({ push: large(`row ${i}`), dueAtMs: Date.now() - 100 + i });
+    actor.expectOutbox();
+    expect(actor.offer(large('one too many'))).toBe(false);
+    let most = 0;
+    await eventually(
+      async () => {
+        await turns(3);
+        most = Math.max(most, actor.status().held);
+        provider.open();
+        return outbox.settled.length === 40;
+      },
+      { everyMs: 1 },
+    );
+    expect(most).toBe(8);
+    expect(sent).toHaveLength(48);
+    await eventually(() => actor.offer(large('again')));
+    const opener = setInterval(() => provider.open(), 1);
+    await stop();
+    clearInterval(opener);
   });
 
   it('looks again soon for what was put there while it looked', async () => {
