@@ -5,6 +5,8 @@ const LONGEST_UNASKED_PAUSE_MS = 60_000;
 /** The time for which a provider wants to be left alone. Time comes in with every call. */
 export class Pause {
   #untilMs = 0;
+  /** The latest time that came in. */
+  #seenMs = 0;
   #nextUnaskedMs = FIRST_PAUSE_MS;
 
   /** A pause never lasts longer than `maxMs`, whatever the provider says. */
@@ -12,8 +14,10 @@ export class Pause {
 
   /** Unix milliseconds; null when there is none. */
   untilMs(nowMs: number): number | null {
-    // No pause is longer than the longest: then the clock was put back.
-    return nowMs < this.#untilMs && this.#untilMs - nowMs <= this.maxMs ? this.#untilMs : null;
+    // The clock was put back: what was left of the pause is left of it still, no more and no less.
+    if (nowMs < this.#seenMs) this.#untilMs -= this.#seenMs - nowMs;
+    this.#seenMs = nowMs;
+    return nowMs < this.#untilMs ? this.#untilMs : null;
   }
 
   /** The provider wants a pause; `afterMs` is null where it does not say for how long. */
