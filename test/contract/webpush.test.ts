@@ -275,6 +275,7 @@ describe('VAPID keys', () => {
   it('that the client did not tell of end in a mismatch, which is this device alone', async () => {
     const notifier = start();
     const { device: good } = subscribed(notifier);
+    for (let count = 0; count < 16; count += 1) await notifier.send(pushTo(good), never);
     const bad = deviceOf(notifier, service.subscribe(former.publicText).toJSON());
     for (let count = 0; count < 30; count += 1) {
       expect(await notifier.send(pushTo(bad), never)).toEqual({ kind: 'dropped', reason: 'key-mismatch' });
@@ -646,10 +647,10 @@ describe('one push service', () => {
     const clock = new MovableClock();
     const notifier = start({}, clock);
     const other = await startAnother();
-    const { browser, device } = subscribed(notifier);
+    const { device } = subscribed(notifier);
     const { device: neighbour } = subscribed(notifier);
     const { device: elsewhere } = subscribed(notifier, other);
-    service.http.forPath(browser.path, { status: 429, headers: { 'retry-after': '120' } });
+    service.http.next({ status: 503, headers: { 'retry-after': '120' } });
     expect(await notifier.send(pushTo(device), never)).toMatchObject({ ...retry, afterMs: 120_000 });
     const requests = service.http.requests;
     const postponed = await notifier.send(pushTo(neighbour), never);
@@ -659,6 +660,52 @@ describe('one push service', () => {
     expect(await notifier.send(pushTo(elsewhere), never)).toEqual(DELIVERED);
     clock.offsetMs = 121_000;
     expect(await notifier.send(pushTo(neighbour), never)).toEqual(DELIVERED);
+  });
+
+  it('that finds several browsers in a row too busy is left alone', async () => {
+    const notifier = start();
+    service.http.standing = { status: 429, headers: { 'retry-after': '120' } };
+    for (let count = 0; count < 3; count += 1) {
+      expect(await outcomeOf({ status: 429, headers: { 'retry-after': '120' } }, notifier)).toMatchObject({
+        ...retry,
+        afterMs: 120_000,
+      });
+    }
+    const { device } = subscribed(notifier);
+    expect(await notifier.send(pushTo(device), never)).toMatchObject({
+      kind: 'postponed',
+      reason: 'origin-paused',
+    });
+  });
+
+  it('that was never one and takes nothing gets few requests, whatever clients say', async () => {
+    const notifier = start();
+    const devices = Array.from({ length: 50 }, () => subscribed(notifier).device);
+    const requests = service.http.requests;
+    service.http.standing = { status: 405 };
+    for (const device of devices) await notifier.send(pushTo(device), never);
+    expect(service.http.requests - requests).toBe(3);
+  });
+
+  it('that hangs, under any number of names, leaves room for those that are known to deliver', async () => {
+    const names = async (): Promise<string[]> => ['127.0.0.1'];
+    const notifier = start({ maxInFlight: 16, ports: [] }, new MovableClock(), names);
+    const { device: known } = subscribed(notifier);
+    for (let count = 0; count < 16; count += 1) await notifier.send(pushTo(known), never);
+    const dead = await TcpRelay.start(service.http.port);
+    closing.push(() => dead.close());
+    dead.swallowNew = true;
+    const keys = service.subscribe(preferred.publicText).toJSON();
+    const { port } = new URL(dead.endpoint);
+    const abort = new AbortController();
+    const sent = Array.from({ length: 40 }, (_, number) => {
+      const endpoint = `https://${number}.attacker.example:${port}/${'x'.repeat(40)}`;
+      return notifier.send(pushTo(deviceOf(notifier, { ...keys, endpoint })), abort.signal);
+    });
+    expect(await notifier.send(pushTo(known), never)).toEqual(DELIVERED);
+    abort.abort();
+    const kinds = (await Promise.all(sent)).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === 'postponed')).toHaveLength(36);
   });
 
   it('that fails again and again is left alone, and asked again later', async () => {
@@ -682,8 +729,17 @@ describe('one push service', () => {
     expect(await notifier.send(pushTo(device), never)).toEqual(DELIVERED);
   });
 
-  it('of the big four is not silenced by one browser that is sent too much', async () => {
-    const { known, notifier, clock } = await startKnown(google);
+  it.each([
+    ['of the big four', () => startKnown(google)],
+    [
+      'of anybody',
+      async () => {
+        const clock = new MovableClock();
+        return { known: await startAnother(), notifier: start({}, clock), clock };
+      },
+    ],
+  ])('%s is not silenced by one browser that is sent too much', async (_whose, startOne) => {
+    const { known, notifier, clock } = await startOne();
     const { browser, device } = subscribed(notifier, known);
     const { device: neighbour } = subscribed(notifier, known);
     known.http.forPath(browser.path, { status: 429, headers: { 'retry-after': '60' } });

@@ -18,16 +18,17 @@ export const THROTTLED_ENDPOINT_MS = 10_000;
 export const NOBODY_LISTENS_MS = 60_000;
 
 const WELL: GateResult = { kind: 'ok' };
+const REJECTED: GateResult = { kind: 'rejected' };
 
 const delivered: Rule = () => ({ outcome: { kind: 'delivered' }, origin: WELL, pauseEndpointMs: 0 });
 const gone: Rule = (_retryAfterMs, reason) => ({
   outcome: { kind: 'dead-token', reason, sinceMs: null },
-  origin: WELL,
+  origin: REJECTED,
   pauseEndpointMs: 0,
 });
 const dropped: Rule = (_retryAfterMs, reason) => ({
   outcome: { kind: 'dropped', reason },
-  origin: WELL,
+  origin: REJECTED,
   pauseEndpointMs: 0,
 });
 /*
@@ -43,7 +44,7 @@ const repeat = (reason: string, afterMs: number | null): Outcome => ({
 });
 const repeated: Rule = (retryAfterMs, reason) => ({
   outcome: repeat(reason, retryAfterMs),
-  origin: WELL,
+  origin: REJECTED,
   pauseEndpointMs: 0,
 });
 /**

@@ -18,7 +18,7 @@ import { OriginGates, type GateResult } from '../origin-gates.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth, ValidationPurpose } from '../port.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { deviceOf } from '../service-info.js';
-import { pushServiceOf } from '../webpush/answers.js';
+import { isKnownOrigin } from '../webpush/answers.js';
 import { WEBPUSH_MAX_PAYLOAD_BYTES, webpushText } from '../webpush/body.js';
 import {
   decodeSubscriberData,
@@ -41,6 +41,8 @@ const MAX_IN_FLIGHT = 256;
 const CONNECTIONS_PER_ORIGIN = 8;
 /** Requests that one server may have waiting for each of its connections, so that these are never idle. */
 const REQUESTS_PER_CONNECTION = 4;
+/** Share of the requests that servers may have together that nobody knows yet: see `OriginGates`. */
+const STRANGERS_SHARE = 1 / 4;
 /** 32 characters, the most that a Topic may have (RFC 8030, 5.4). */
 const TOPIC_BYTES = 24;
 /** An answer to a discovery is 31 bytes. */
@@ -132,6 +134,8 @@ class UnifiedpushNotifier implements Notifier {
     this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
     this.#gates = new OriginGates({
       maxInFlight: parts.http.connectionsPerOrigin * REQUESTS_PER_CONNECTION,
+      strangersInFlight: Math.ceil((entry.maxInFlight ?? MAX_IN_FLIGHT) * STRANGERS_SHARE),
+      isKnown: isKnownOrigin,
       pauseMaxMs: this.#retryAfterMaxMs,
     });
     this.capabilities = {
@@ -191,7 +195,7 @@ class UnifiedpushNotifier implements Notifier {
         this.#pauses.pause(serviceId, this.clock.nowMs() + verdict.pauseEndpointMs);
       return verdict.outcome;
     } finally {
-      this.#gates.leave(origin, this.clock.nowMs(), learnt);
+      this.#gates.leave(origin, this.clock.nowMs(), learnt, serviceId);
     }
   }
 
@@ -254,7 +258,7 @@ const topicOf = (dedupeKey: Buffer): string => blake2b(TOPIC_BYTES, [dedupeKey])
  * Web Push, not UnifiedPush: they take encrypted messages and know no discovery.
  */
 const isKnownPushService = (url: URL, { keys }: SubscriberData): boolean =>
-  keys !== null && url.protocol === 'https:' && pushServiceOf(url.hostname) !== 'other';
+  keys !== null && isKnownOrigin(url.origin);
 
 function admit(found: Discovery, device: Device): Result<Device, ClientError> {
   switch (found) {

@@ -34,11 +34,13 @@ export const SIGNATURE_REFUSED_PAUSE_MS = 60_000;
 /** A push service that finds a subscription too busy and does not say for how long. */
 export const BUSY_DEVICE_PAUSE_MS = 10_000;
 
-const WELL: GateResult = { kind: 'ok' };
-
-/** The push service is well, and that is the end of this push. */
-const ended = (outcome: Outcome): Verdict => ({ outcome, origin: WELL, pauseEndpointMs: 0 });
-const delivered: Rule = () => ended({ kind: 'delivered' });
+/** The push service is well, but takes nothing for this subscription, or not now. */
+const ended = (outcome: Outcome): Verdict => ({ outcome, origin: { kind: 'rejected' }, pauseEndpointMs: 0 });
+const delivered: Rule = () => ({
+  outcome: { kind: 'delivered' },
+  origin: { kind: 'ok' },
+  pauseEndpointMs: 0,
+});
 const gone: Rule = (_answer, reason) => ended({ kind: 'dead-token', reason, sinceMs: null });
 const dropped: Rule = (_answer, reason) => ended({ kind: 'dropped', reason });
 /*
@@ -52,7 +54,7 @@ const repeat = (reason: string, afterMs: number | null): Outcome => ({
   afterMs,
   scope: 'push',
 });
-/** Of this subscription alone. */
+/** Of this subscription alone, until several in a row say so. */
 const busyDevice: Rule = ({ retryAfterMs }, reason) => {
   const pauseMs = retryAfterMs ?? BUSY_DEVICE_PAUSE_MS;
   return {
@@ -67,12 +69,6 @@ const throttled: Rule = ({ retryAfterMs }, reason) => ({
   origin: { kind: 'throttled', afterMs: retryAfterMs },
   pauseEndpointMs: 0,
 });
-/**
- * Where it is not said of whom. With the big four one subscription that is sent too much must not hold up all browsers
- * of that make, so there several in a row have to say it.
- */
-const tooMany: Rule = (answer, reason, deliveries) =>
-  (answer.from === 'other' ? throttled : busyDevice)(answer, reason, deliveries);
 const trouble: Rule = ({ retryAfterMs }, reason) => ({
   outcome: repeat(reason, retryAfterMs),
   origin: { kind: 'failed', afterMs: retryAfterMs },
@@ -167,7 +163,7 @@ const byStatus: Readonly<Record<number, Rule>> = {
   413: dropped,
   415: dropped, // does not know aes128gcm
   425: trouble,
-  429: tooMany,
+  429: busyDevice, // one subscription that is sent too much must not hold up all others: several have to say it
 };
 
 export const documentedAnswers: readonly string[] = Object.keys(documented);
@@ -185,6 +181,10 @@ export function judgeAnswer(answer: PushServiceAnswer, deliveries: Deliveries): 
   // Redirects are not followed: they would lead past the guard. Whatever is left is no push service's answer.
   return (byStatus[status] ?? dropped)(answer, reason, deliveries);
 }
+
+/** Whether the origin is one of the big four's, which no client can set up. */
+export const isKnownOrigin = (origin: string): boolean =>
+  origin.startsWith('https:') && pushServiceOf(new URL(origin).hostname) !== 'other';
 
 /** `host`: a host name in lower case. */
 export function pushServiceOf(host: string): PushServiceName {

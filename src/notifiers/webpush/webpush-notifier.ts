@@ -18,7 +18,7 @@ import { HttpClient, httpOptionsOf, type HttpResult } from '../http-client.js';
 import { OriginGates, type GateResult } from '../origin-gates.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth, ValidationPurpose } from '../port.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
-import { judgeAnswer, parseAnswer, pushServiceOf, type Verdict } from './answers.js';
+import { isKnownOrigin, judgeAnswer, parseAnswer, pushServiceOf, type Verdict } from './answers.js';
 import { WEBPUSH_MAX_PAYLOAD_BYTES, webpushText } from './body.js';
 import { OriginDeliveries } from './origin-deliveries.js';
 import { decodeSubscriber, readSubscription } from './subscriber.js';
@@ -37,6 +37,8 @@ const MAX_IN_FLIGHT = 256;
 const CONNECTIONS_PER_ORIGIN = 8;
 /** Requests that one push service may have waiting for each of its connections, so that these are never idle. */
 const REQUESTS_PER_CONNECTION = 4;
+/** Share of the requests that servers may have together that nobody knows yet: see `OriginGates`. */
+const STRANGERS_SHARE = 1 / 4;
 /** 32 characters, the most that a Topic may have (RFC 8030, 5.4); Apple wants whole groups of four as well. */
 const TOPIC_BYTES = 24;
 
@@ -90,6 +92,8 @@ export function createWebpushNotifier(
       client: new HttpClient(http),
       gates: new OriginGates({
         maxInFlight: connections * REQUESTS_PER_CONNECTION,
+        strangersInFlight: Math.ceil((entry.maxInFlight ?? MAX_IN_FLIGHT) * STRANGERS_SHARE),
+        isKnown: isKnownOrigin,
         pauseMaxMs: entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS,
       }),
     }),
@@ -172,7 +176,7 @@ class BrowserNotifier implements WebpushNotifier {
       if (pauseEndpointMs > 0) this.#pauses.pause(serviceId, this.clock.nowMs() + pauseEndpointMs);
       return verdict.outcome;
     } finally {
-      gates.leave(origin, this.clock.nowMs(), learnt);
+      gates.leave(origin, this.clock.nowMs(), learnt, serviceId);
     }
   }
 

@@ -8,9 +8,15 @@ const OK: GateResult = { kind: 'ok' };
 const FAILED: GateResult = { kind: 'failed' };
 
 /** One request that begins and ends at once. */
-function pass(gates: OriginGates, origin: string, nowMs: number, result: GateResult): void {
+function pass(
+  gates: OriginGates,
+  origin: string,
+  nowMs: number,
+  result: GateResult,
+  endpoint = `${origin}/1`,
+): void {
   expect(gates.enter(origin, nowMs)).toBeNull();
-  gates.leave(origin, nowMs, result);
+  gates.leave(origin, nowMs, result, endpoint);
 }
 
 const enterMany = (gates: OriginGates, origin: string, count: number, nowMs = 0): number =>
@@ -91,16 +97,62 @@ describe('the gate of an origin', () => {
     expect(gates.enter(B, 0)).toBeNull();
   });
 
-  it('takes one refusal for the fault of an endpoint, several in a row for a word to all of us', () => {
+  it('takes a refusal for the fault of an endpoint, those of several in a row for a word to all of us', () => {
     const gates = new OriginGates({ failuresUntilBackOff: 3 });
     const refused: GateResult = { kind: 'refused', afterMs: 50_000 };
-    pass(gates, A, 0, refused);
-    pass(gates, A, 0, refused);
+    pass(gates, A, 0, refused, 'a');
+    pass(gates, A, 0, refused, 'b');
+    pass(gates, A, 0, OK, 'd');
+    for (let count = 0; count < 10; count += 1) pass(gates, A, 3_000, refused, 'a');
+    pass(gates, A, 3_000, refused, 'b');
+    pass(gates, A, 3_000, refused, 'c');
+    expect(gates.enter(A, 3_000)).toMatchObject({ postponeMs: 50_000 });
+  });
+
+  it('is not shut by refusals while it takes what goes to others, nor for an hour because one endpoint asks so', () => {
+    const gates = new OriginGates({ failuresUntilBackOff: 3, backOffMaxMs: 300_000 });
+    const refused: GateResult = { kind: 'refused', afterMs: 3_600_000 };
     pass(gates, A, 0, OK);
-    pass(gates, A, 0, refused);
-    pass(gates, A, 0, refused);
-    pass(gates, A, 0, refused);
-    expect(gates.enter(A, 0)).toMatchObject({ postponeMs: 50_000 });
+    for (let nowMs = 0; nowMs < 60_000; nowMs += 1_000) {
+      for (let number = 0; number < 20; number += 1) pass(gates, A, nowMs, refused, `${number}`);
+      pass(gates, A, nowMs, OK);
+    }
+    for (let number = 0; number < 3; number += 1) pass(gates, A, 70_000, refused, `${number}`);
+    expect(gates.enter(A, 70_000)).toMatchObject({ postponeMs: 300_000 });
+  });
+
+  it('is shut to a host that takes nothing, as somebody may have named it who does not own it', () => {
+    const gates = new OriginGates({ failuresUntilBackOff: 3, backOffFirstMs: 2_000 });
+    for (let count = 0; count < 3; count += 1) pass(gates, A, 0, { kind: 'rejected' });
+    expect(gates.enter(A, 0)).toMatchObject({ postponeMs: 2_000, reason: 'origin-failing' });
+    for (let count = 0; count < 16; count += 1) pass(gates, B, 0, OK);
+    for (let count = 0; count < 100; count += 1) pass(gates, B, 0, { kind: 'rejected' });
+    const known = new OriginGates({ isKnown: (origin) => origin === A });
+    for (let count = 0; count < 100; count += 1) pass(known, A, 0, { kind: 'rejected' });
+  });
+
+  it('shares few requests among all strangers: any number of hosts that hang leaves room for the others', () => {
+    const gates = new OriginGates({ strangersInFlight: 10, isKnown: (origin) => origin === B });
+    for (let count = 0; count < 16; count += 1) pass(gates, A, 0, OK);
+    const hanging = Array.from({ length: 50 }, (_, number) => `https://${number}.example`);
+    const refusals = hanging.map((origin) => gates.enter(origin, 0)).filter((refusal) => refusal !== null);
+    expect(refusals).toHaveLength(40);
+    expect(refusals[0]).toEqual({ postponeMs: 500, reason: 'origin-busy' });
+    expect(refusals.at(-1)).toEqual({ postponeMs: 2_000, reason: 'origin-busy' });
+    expect(enterMany(gates, A, 4)).toBe(4);
+    expect(enterMany(gates, B, 4)).toBe(4);
+    for (const origin of hanging.slice(0, 10)) gates.leave(origin, 10_000, FAILED);
+    expect(gates.enter('https://another.example', 10_000)).toBeNull();
+  });
+
+  it('takes an origin that begins to hang for a stranger again', () => {
+    const gates = new OriginGates({ strangersInFlight: 1 });
+    for (let count = 0; count < 1_000; count += 1) pass(gates, A, 0, OK);
+    pass(gates, A, 0, FAILED);
+    expect(enterMany(gates, A, 2)).toBe(2);
+    gates.leave(A, 0, FAILED);
+    gates.leave(A, 0, { kind: 'unknown' });
+    expect(enterMany(gates, A, 2)).toBe(1);
   });
 
   it('lets those that wait come back one after the other', () => {
@@ -148,6 +200,7 @@ describe('the memory of origins', () => {
     const result = fc.oneof<fc.Arbitrary<GateResult>[]>(
       fc.constant(OK),
       fc.constant({ kind: 'unknown' }),
+      fc.constant({ kind: 'rejected' }),
       fc.option(fc.integer({ min: 0, max: 100_000 })).map((afterMs) => ({ kind: 'throttled', afterMs })),
       fc.option(fc.integer({ min: 0, max: 100_000 })).map((afterMs) => ({ kind: 'refused', afterMs })),
       fc.option(fc.integer({ min: 0, max: 100_000 })).map((afterMs) => ({ kind: 'failed', afterMs })),
@@ -162,6 +215,7 @@ describe('the memory of origins', () => {
       firstInFlight: 2,
       maxInFlight: 4,
       maxOrigins: 2,
+      strangersInFlight: 3,
       pauseMaxMs: 50_000,
       backOffMaxMs: 40_000,
     };
