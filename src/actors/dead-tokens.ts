@@ -15,46 +15,81 @@ export interface DeadTokensDeps {
 
 export type ReportDeadToken = (push: Push, sinceMs: number | null) => void;
 
+interface Report {
+  readonly id: string;
+  readonly service: ServiceName;
+  readonly serviceId: ServiceId;
+  readonly sinceMs: number;
+}
+
 /** Of one device: nobody else's changes wait behind a device that somebody subscribed to thousands of accounts. */
 const REMOVALS_AT_ONCE = 100;
+/** A thousand dead tokens a second must not take every connection to the database ... */
+const DEVICES_AT_ONCE = 8;
+/** ... nor, while it is slow, all memory. */
+const WAITING_MAX = 1000;
 
 /**
  * A provider calls a token dead: every subscription of that device goes, unless it was renewed since, or the guard
- * finds that too many devices go at once. When the store is away nothing happens: the next push will tell again.
+ * finds that too many devices go at once. When the store is away, or too many wait, nothing happens: the next push will
+ * tell again.
  */
 export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
-  const inProgress = new Set<string>();
+  const { guard } = deps;
+  const known = new Set<string>();
+  const waiting: Report[] = [];
+  let inProgress = 0;
 
   const onFailure = (): void => deps.metrics.storeFailures.of('dead-token').add();
 
-  const remove = async (push: Push, sinceMs: number): Promise<void> => {
-    const { service, device } = push;
-    const accounts = await deps.accountsOfDevice(service, device.serviceId);
-    if (accounts.length === 0 || !deps.guard.allow(service)) return;
+  const remove = async ({ service, serviceId, sinceMs }: Report): Promise<void> => {
+    // Perhaps stopped while it waited.
+    if (guard.refuses(service, serviceId)) return;
+    const accounts = await deps.accountsOfDevice(service, serviceId);
+    if (accounts.length === 0 || !guard.allow(service, serviceId)) return;
     let removed = 0;
     for (let start = 0; start < accounts.length; start += REMOVALS_AT_ONCE) {
       const slice = accounts.slice(start, start + REMOVALS_AT_ONCE).map(async (account) => {
         try {
-          const key = { account, service, serviceId: device.serviceId };
-          if (await deps.subscriptions.tokenDied(key, sinceMs)) removed += 1;
+          if (await deps.subscriptions.tokenDied({ account, service, serviceId }, sinceMs)) removed += 1;
         } catch {
           onFailure();
         }
       });
       await Promise.all(slice);
     }
-    if (removed === 0) deps.guard.kept(service);
+    if (removed === 0) guard.kept(service);
+  };
+
+  const work = (): void => {
+    while (inProgress < DEVICES_AT_ONCE) {
+      const report = waiting.shift();
+      if (report === undefined) return;
+      inProgress += 1;
+      void remove(report)
+        .catch(onFailure)
+        .finally(() => {
+          known.delete(report.id);
+          inProgress -= 1;
+          work();
+        });
+    }
   };
 
   return (push, sinceMs) => {
+    const { service, device, receivedAtMs } = push;
+    const { serviceId } = device;
     // A thousand dead tokens a second need not ask the database a thousand times what must not be removed.
-    if (deps.guard.isAlarmed(push.service)) return;
-    const id = `${push.service} ${push.device.serviceId}`;
-    if (inProgress.has(id)) return;
-    inProgress.add(id);
+    if (guard.refuses(service, serviceId)) return;
+    const id = `${service} ${serviceId}`;
+    if (known.has(id)) return;
+    if (waiting.length >= WAITING_MAX) {
+      onFailure();
+      return;
+    }
+    known.add(id);
     // Without the provider's time, what was renewed after the message came in is taken for alive.
-    remove(push, sinceMs ?? push.receivedAtMs)
-      .catch(onFailure)
-      .finally(() => inProgress.delete(id));
+    waiting.push({ id, service, serviceId, sinceMs: sinceMs ?? receivedAtMs });
+    work();
   };
 }

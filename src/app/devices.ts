@@ -22,6 +22,7 @@ export interface Devices {
   readonly subscriptions: SubscriptionActors;
   readonly notifiers: ReadonlyMap<ServiceName, Notifier>;
   readonly delivery: Delivery;
+  readonly deadTokenGuard: DeadTokenGuard;
   readonly statistics: Statistics;
 }
 
@@ -91,5 +92,5 @@ export function createDevices(
     { system, notifiers, isKnown, outbox, reportDeadToken, statistics, clock, random, log, metrics },
     options.deliveryOptions(config),
   );
-  return { subscriptions, notifiers, delivery, statistics };
+  return { subscriptions, notifiers, delivery, deadTokenGuard: guard, statistics };
 }

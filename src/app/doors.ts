@@ -68,7 +68,7 @@ export function createAdminDoor(
   { config, clock, metrics }: Surroundings,
   { database, outbox }: Storage,
   index: SubscriptionIndex,
-  { delivery, statistics, subscriptions }: Devices,
+  { delivery, deadTokenGuard, statistics, subscriptions }: Devices,
   network: Network,
   load: FirstLoad,
 ): AdminServer {
@@ -77,6 +77,7 @@ export function createAdminDoor(
     network: () => network.status(),
     actors: delivery.actors,
     outbox,
+    deadTokenGuard,
     clock,
     loadSeconds: () => load.seconds,
   });

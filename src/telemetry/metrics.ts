@@ -298,6 +298,8 @@ export interface GaugeSources {
     stats(): Promise<ReadonlyMap<string, { readonly waiting: number }>>;
     readonly isFull: boolean;
   };
+  /** Services whose dead tokens are not removed now, because there are too many. */
+  readonly deadTokenGuard: { alarmed(): readonly string[] };
   readonly clock: { nowMs(): number };
   /** How long the first load of the index took; 0 while it is under way. */
   readonly loadSeconds: () => number;
@@ -306,7 +308,7 @@ export interface GaugeSources {
 /** Everything that is read rather than counted, under its Prometheus name. */
 export function registerGauges(
   metrics: Metrics,
-  { index, network, actors, outbox, clock, loadSeconds }: GaugeSources,
+  { index, network, actors, outbox, deadTokenGuard, clock, loadSeconds }: GaugeSources,
 ): void {
   const ofActors = (
     read: (status: ReturnType<NonNullable<ReturnType<typeof actors.get>>['status']>) => number,
@@ -411,6 +413,17 @@ export function registerGauges(
   );
   metrics.gauge('waggle_outbox_full', '1 while the last sweep found the outbox at its bound', () =>
     outbox.isFull ? 1 : 0,
+  );
+
+  metrics.labelledGauge(
+    'waggle_dead_token_guard',
+    '1 while the subscriptions of dead tokens are kept, because there are too many of them',
+    'notifier',
+    function* () {
+      const alarmed = new Set(deadTokenGuard.alarmed());
+      for (const service of new Set([...actors.keys(), ...alarmed]))
+        yield [service, alarmed.has(service) ? 1 : 0];
+    },
   );
 
   const loopDelay = monitorEventLoopDelay({ resolution: 10 });

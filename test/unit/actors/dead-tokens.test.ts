@@ -27,7 +27,11 @@ const pushTo = (label: string): Push => ({
   outboxId: null,
 });
 
-function setUp(answer: () => Promise<boolean>, accountsOf = (serviceId: string) => [accountOf(serviceId)]) {
+function setUp(
+  answer: () => Promise<boolean>,
+  accountsOf = (serviceId: string) => [accountOf(serviceId)],
+  delay: () => Promise<void> = () => Promise.resolve(),
+) {
   const clock = { nowMs: () => Date.now() };
   const metrics = new Metrics();
   const alarms: ServiceName[] = [];
@@ -55,9 +59,10 @@ function setUp(answer: () => Promise<boolean>, accountsOf = (serviceId: string) 
     metrics,
   });
   const report = createDeadTokenReporter({
-    accountsOfDevice: (_service, serviceId) => {
+    accountsOfDevice: async (_service, serviceId) => {
       state.asked += 1;
-      return Promise.resolve(accountsOf(serviceId));
+      await delay();
+      return accountsOf(serviceId);
     },
     subscriptions,
     guard,
@@ -102,6 +107,28 @@ describe('dead tokens', () => {
     report(pushTo('one too many'), Date.now());
     await eventually(() => alarms.length === 1);
     expect(state.tried).toBe(250 * MINIMUM);
+  });
+
+  it('are looked up a few at a time, and those beyond what may wait are left to the next push', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    let most = 0;
+    let now = 0;
+    const { report, state } = setUp(
+      () => Promise.resolve(false),
+      () => [],
+      async () => {
+        most = Math.max(most, (now += 1));
+        await gate;
+        now -= 1;
+      },
+    );
+    for (let i = 0; i < 3000; i += 1) report(pushTo(`${i}`), Date.now());
+    await new Promise((resolve) => setImmediate(resolve));
+    release();
+    await eventually(() => now === 0 && state.asked > 1000);
+    expect(most).toBe(8);
+    expect(state.asked).toBe(1008);
   });
 
   it('that nobody subscribes to do not count', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CircuitBreaker } from '../../../src/delivery-rules/circuit-breaker.js';
 import { DeadTokenGuard } from '../../../src/delivery-rules/dead-token-guard.js';
+import { tokenOf } from '../../simulators/subscriptions.js';
 import type { ServiceName } from '../../../src/domain/ids.js';
 
 const APNS = 'apns' as ServiceName;
@@ -17,7 +18,7 @@ function setUp(subscriptions: number) {
     (service) => alarms.push(service),
   );
   const allowed = (service: ServiceName, tries: number): number =>
-    Array.from({ length: tries }, () => guard.allow(service)).filter(Boolean).length;
+    Array.from({ length: tries }, (_, i) => guard.allow(service, tokenOf(`${i}`))).filter(Boolean).length;
   return { clock, alarms, guard, allowed };
 }
 
@@ -39,12 +40,54 @@ describe('the dead-token guard', () => {
     expect(allowed(FCM, 100)).toBe(50);
   });
 
-  it('begins anew after its window', () => {
+  it('lets no more go in any stretch of its window, wherever that begins', () => {
+    const { allowed, clock } = setUp(1000);
+    expect(allowed(APNS, 1)).toBe(1);
+    clock.now = 599_000;
+    expect(allowed(APNS, 39)).toBe(39);
+    clock.now = 601_000;
+    expect(allowed(APNS, 40)).toBeLessThanOrEqual(11);
+  });
+
+  it('removes nothing while as many go on dying, however long, and says so in every window', () => {
+    const { allowed, alarms, clock, guard } = setUp(1000);
+    let removed = 0;
+    for (let minute = 0; minute < 120; minute += 1) {
+      clock.now = minute * 60_000;
+      removed += allowed(APNS, 100);
+    }
+    expect(removed).toBe(50);
+    expect(guard.alarmed()).toEqual([APNS]);
+    expect(alarms).toHaveLength(12);
+  });
+
+  it('removes again after a whole window in which no more than allowed would have gone', () => {
     const { allowed, clock, guard } = setUp(1000);
-    expect(allowed(APNS, 100)).toBe(50);
+    expect(allowed(APNS, 51)).toBe(50);
+    clock.now = 599_999;
+    expect(allowed(APNS, 30)).toBe(0);
+    // The same again do not count.
+    expect(allowed(APNS, 30)).toBe(0);
     clock.now = 600_000;
     expect(guard.alarmed()).toEqual([]);
+    expect(allowed(APNS, 30)).toBe(30);
+  });
+
+  it('stays stopped no longer and no shorter because the clock was put back', () => {
+    const { allowed, clock, guard } = setUp(1000);
+    clock.now = 10_000_000;
     expect(allowed(APNS, 100)).toBe(50);
+    clock.now = 1_000_000;
+    expect(allowed(APNS, 10)).toBe(0);
+    clock.now = 1_600_000;
+    expect(guard.alarmed()).toEqual([]);
+  });
+
+  it('remembers a bounded number of the devices that would have gone', () => {
+    const { allowed, clock, guard } = setUp(0);
+    expect(allowed(APNS, 10_000)).toBe(20);
+    clock.now = 600_000;
+    expect(guard.alarmed()).toEqual([APNS]);
   });
 });
 

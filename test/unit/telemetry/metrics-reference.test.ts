@@ -17,6 +17,7 @@ describe('docs/metrics.md', () => {
       }),
       actors: new Map(),
       outbox: { stats: () => Promise.resolve(new Map()), isFull: false },
+      deadTokenGuard: { alarmed: () => [] },
       clock: { nowMs: () => 0 },
       loadSeconds: () => 0,
     });
