@@ -19,6 +19,8 @@ export interface EndpointGuardOptions {
 /** What `lookup` fails with when a name has addresses but none that may be connected to. */
 export const FORBIDDEN_ADDRESS = 'ERR_FORBIDDEN_ADDRESS';
 const NOT_FOUND = 'ENOTFOUND';
+/** Of each family: a name with hundreds of addresses must not make us knock at hundreds of doors. */
+const MAX_ADDRESSES = 4;
 const NOT_HTTPS = 'not an https URL';
 
 const hostName = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*$/;
@@ -82,7 +84,7 @@ export class EndpointGuard {
   }
 
   /**
-   * For the option of the same name of `net.connect` and `tls.connect`: gives only allowed addresses. Fails with
+   * For the option of the same name of `net.connect` and `tls.connect`: gives a few of the allowed addresses. Fails with
    * `FORBIDDEN_ADDRESS` when there are others only, with ENOTFOUND when there are none.
    */
   readonly lookup = (name: string, options: LookupOptions, callback: LookupCallback): void => {
@@ -109,7 +111,10 @@ export class EndpointGuard {
         ? coded('the name has no address', NOT_FOUND)
         : coded('the name has no address that may be connected to', FORBIDDEN_ADDRESS);
     }
-    return allowed.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+    const addresses = allowed.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+    return [4, 6].flatMap((wanted) =>
+      addresses.filter(({ family }) => family === wanted).slice(0, MAX_ADDRESSES),
+    );
   }
 }
 

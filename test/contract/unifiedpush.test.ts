@@ -437,6 +437,43 @@ describe('a subscribe', () => {
     expect(await errorOf(notifier, { endpoint: other.ordinaryPage })).toBeNull();
   });
 
+  it.each([404, 503])(
+    'fetches few pages of a server that is none, whatever clients name: %d',
+    async (status) => {
+      const victim = await startServer();
+      victim.http.standing = { status };
+      const clock = new MovableClock();
+      const notifier = start({}, clock);
+      const pages = Array.from({ length: 100 }, (_, number) => ({
+        endpoint: `${victim.http.endpoint}/expensive/page/${number}?${'x'.repeat(40)}`,
+      }));
+      const codes = new Set<number | undefined>();
+      for (const page of pages) codes.add((await errorOf(notifier, page))?.code);
+      const together = await Promise.all(pages.map((page) => errorOf(notifier, page)));
+      for (const error of together) codes.add(error?.code);
+      expect(victim.http.requests).toBe(20);
+      expect(codes.has(undefined)).toBe(false);
+      clock.offsetMs += 2 * 60_000;
+      victim.http.standing = null;
+      await deviceFor(notifier, victim.register({ withKeys: false }));
+    },
+  );
+
+  it('of a server that said yes days ago is believed while nobody can be asked', async () => {
+    const other = await startServer();
+    const clock = new MovableClock();
+    const notifier = start({}, clock);
+    const { serviceId } = await deviceFor(notifier, other.register({ withKeys: false }));
+    clock.offsetMs += 25 * 3_600_000;
+    other.http.standing = { status: 404 };
+    const { origin } = new URL(serviceId);
+    for (let number = 0; number < 20; number += 1) {
+      const page = { endpoint: `${origin}/page/${number}?${'x'.repeat(40)}` };
+      expect(await errorOf(notifier, page)).toMatchObject({ code: 4 });
+    }
+    await deviceFor(notifier, other.register({ withKeys: false }));
+  });
+
   it('gets a time-out when the endpoint cannot be asked, and the next one asks again', async () => {
     const other = await startServer();
     const app = other.register({ withKeys: false });

@@ -192,7 +192,9 @@ describe('the endpoint guard', () => {
             resolve(Array.isArray(list) ? list.map(({ address }) => address) : []),
           );
         });
-        expect(given).toEqual(addresses.filter((address) => guard.allows(address)));
+        const allowed = addresses.filter((address) => guard.allows(address));
+        const of = (family: number): string[] => allowed.filter((ip) => isIP(ip) === family).slice(0, 4);
+        expect(given).toEqual([...of(4), ...of(6)]);
       }),
     );
   });

@@ -152,6 +152,18 @@ describe('a lookup', () => {
     expect(await lookUp([])).toEqual({ error: 'ENOTFOUND', addresses: [] });
   });
 
+  it('gives few of very many addresses, of both families', async () => {
+    const many = Array.from({ length: 200 }, (_, number) => [
+      `8.8.8.${number}`,
+      `2606:4700::${number}`,
+    ]).flat();
+    const { addresses } = await lookUp(many);
+    expect(addresses).toEqual([
+      ...many.filter((ip) => !ip.includes(':')).slice(0, 4),
+      ...many.filter((ip) => ip.includes(':')).slice(0, 4),
+    ]);
+  });
+
   it('takes a failed resolver for a name without addresses', async () => {
     const guard = guardWith({ resolve: () => Promise.reject(new Error('SERVFAIL')) });
     const error = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
