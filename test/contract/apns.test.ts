@@ -291,6 +291,18 @@ describe('every documented answer', () => {
   });
 });
 
+describe('too many requests', () => {
+  it('are of one device, but of all when Apple says how long to wait', async () => {
+    const body = { reason: 'TooManyRequests' };
+    expect(await outcomeOf({ status: 429, body })).toMatchObject({ scope: 'push', afterMs: null });
+    expect(await outcomeOf({ status: 429, body, headers: { 'retry-after': '2' } })).toMatchObject({
+      kind: 'retry',
+      scope: 'notifier',
+      afterMs: 2000,
+    });
+  });
+});
+
 describe('a token of another app', () => {
   it('stops nobody else: while others are delivered it is that one push which is dropped', async () => {
     const foreign = apnsToken();

@@ -290,6 +290,19 @@ describe('what one client can provoke', () => {
     expect(await notifier.send(pushFor(flooded), never)).toMatchObject({ kind: 'retry', scope: 'push' });
   });
 
+  it('a quota with Retry-After holds up all unless it is said to be of a device', async () => {
+    const token = fcmToken();
+    const answer = fcmError(429, 'RESOURCE_EXHAUSTED', 'QUOTA_EXCEEDED');
+    fcm.answers.forToken(token, { ...answer, headers: { 'retry-after': '2' } });
+    const notifier = start();
+    await notifier.send(pushFor(fcmToken()), never);
+    expect(await notifier.send(pushFor(token), never)).toMatchObject({
+      kind: 'retry',
+      scope: 'notifier',
+      afterMs: 2000,
+    });
+  });
+
   it('a quota of the project holds up all, whatever was delivered before', async () => {
     const token = fcmToken();
     const violation = { subject: 'project:waggle-test', description: 'Message rate exceeded' };

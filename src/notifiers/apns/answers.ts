@@ -31,6 +31,10 @@ const retry =
   ): Rule =>
   (answer, reason) => ({ kind: 'retry', reason, cause, scope, afterMs: answer.retryAfterMs ?? atLeastMs });
 
+/** "Consecutively to the same device token"; whoever names a time all the same wants to be left alone until then. */
+const tooManyRequests: Rule = (answer, reason, isOfDevice) =>
+  retry('throttled', answer.retryAfterMs === null ? 'push' : 'notifier')(answer, reason, isOfDevice);
+
 /**
  * Every reason that Apple documents ("Handling notification responses from APNs"), by status. Two words of warning:
  * `BadDeviceToken` is also what a sandbox token gets in production, so a wrong `sandbox` option makes every token look
@@ -66,7 +70,7 @@ const documented: Readonly<Record<string, Rule>> = {
   '410 Unregistered': deadToken,
   '413 PayloadTooLarge': dropped,
   '429 TooManyProviderTokenUpdates': retry('throttled', 'notifier', 60_000),
-  '429 TooManyRequests': retry('throttled', 'push'), // "consecutively to the same device token"
+  '429 TooManyRequests': tooManyRequests,
   '500 InternalServerError': retry('server', 'push'),
   '503 ServiceUnavailable': retry('server', 'notifier'),
   '503 Shutdown': retry('server', 'push'), // this one server goes; the next connection leads to another

@@ -36,8 +36,11 @@ const throttled: Rule = (error, reason, isOfDevice) => ({
   reason,
   cause: 'throttled',
   afterMs: error.retryAfterMs ?? QUOTA_WAIT_MS,
-  scope: error.quotaOf === 'device' || (error.quotaOf === null && isOfDevice()) ? 'push' : 'notifier',
+  scope: isQuotaOfDevice(error, isOfDevice) ? 'push' : 'notifier',
 });
+/** Where the answer does not say: one with `Retry-After` means us; without, it is judged by how the others fare. */
+const isQuotaOfDevice = ({ quotaOf, retryAfterMs }: FcmError, isOfDevice: IsOfDevice): boolean =>
+  quotaOf === null ? retryAfterMs === null && isOfDevice() : quotaOf === 'device';
 const invalidArgument: Rule = (error, reason) =>
   error.blamesToken ? { kind: 'dead-token', reason, sinceMs: null } : { kind: 'dropped', reason };
 
