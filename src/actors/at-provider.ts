@@ -22,6 +22,7 @@ const BROKEN: Outcome = {
 /** The pushes that are at the provider, and their outcomes on the way back. */
 export class AtProvider {
   #count = 0;
+  readonly #unsettled = new Set<HeldPush>();
   readonly #settled: Gathered<Settled>;
 
   constructor(
@@ -40,6 +41,7 @@ export class AtProvider {
 
   send(held: HeldPush): void {
     this.#count += 1;
+    this.#unsettled.add(held);
     held.generation = this.limits.generation;
     const broken = (): void => this.#settle(held, BROKEN);
     try {
@@ -56,7 +58,13 @@ export class AtProvider {
     return settled;
   }
 
+  /** At the end of a stop: those that a broken notifier keeps although they were broken off are waited for no longer. */
+  giveUp(): void {
+    for (const held of [...this.#unsettled]) this.#settle(held, BROKEN);
+  }
+
   #settle(held: HeldPush, outcome: Outcome): void {
+    if (!this.#unsettled.delete(held)) return;
     this.limits.hear(outcome, this.clock);
     this.#settled.add({ held, outcome });
   }

@@ -22,6 +22,8 @@ const DEFAULT_WINDOW_MIN = 8;
 const DEFAULT_SPILL_AFTER_MS = 1000;
 const DEFAULT_PACE_MAX_DEVICES = 100_000;
 const DEFAULT_MAX_HELD_BYTES = 64 * 1024 * 1024;
+/** A request that is broken off ends at once, unless its notifier is broken. */
+const ABORT_GRACE_MS = 2000;
 
 type NotifierMessage =
   | { readonly kind: 'arrived' }
@@ -31,7 +33,8 @@ type NotifierMessage =
   | { readonly kind: 'tick' }
   /** A pause has ended, or something held is due. */
   | { readonly kind: 'wake' }
-  | { readonly kind: 'drain-deadline' };
+  | { readonly kind: 'drain-deadline' }
+  | { readonly kind: 'drain-overdue' };
 
 /*
  * One notifier: credits (what may be in memory), window (what may be at the provider), pause, breaker, outbox feed.
@@ -72,6 +75,7 @@ export function createNotifierActor(
   let wasHeldBack = false;
   let draining = false;
   let drained: (() => void) | null = null;
+  let overdue: NodeJS.Timeout | undefined;
   // A message of its own for each push would cost a turn of the event loop.
   const arrived = new Gathered<HeldPush>(() => actor.tell({ kind: 'arrived' }));
   const atProvider = new AtProvider(notifier, limits, clock, abort.signal, () => {
@@ -257,6 +261,10 @@ export function createNotifierActor(
         feed.abandon();
         journal.abandon();
         aside.lastChance();
+        overdue = setTimeout(() => actor.tell({ kind: 'drain-overdue' }), ABORT_GRACE_MS);
+        return;
+      case 'drain-overdue':
+        atProvider.giveUp();
         return;
       default:
         assertNever(message);
@@ -309,6 +317,7 @@ export function createNotifierActor(
       actor.tell({ kind: 'tick' });
       await finished;
       clearInterval(ticker);
+      clearTimeout(overdue);
       timer.stop();
       await actor.stop();
       await notifier.close();

@@ -256,7 +256,9 @@ describe('a notifier actor', () => {
     actor.offer(makePush('a'));
     await eventually(() => actor.status().pausedUntilMs !== null);
     clock.offsetMs = -24 * 3_600_000;
-    expect(actor.offer(makePush('b'))).toBe(true);
+    const leftMs = (actor.status().pausedUntilMs ?? 0) - clock.nowMs();
+    expect(leftMs).toBeGreaterThan(40_000);
+    expect(leftMs).toBeLessThanOrEqual(50_001);
     await stop();
   });
 
@@ -273,6 +275,19 @@ describe('a notifier actor', () => {
     await stop(10);
     expect(givenUp).toEqual([]);
     expect([...outbox.rows.values()]).toMatchObject([{ push: { attempts: 3 } }]);
+  });
+
+  it('at a stop keeps the pushes of a notifier that never settles them', async () => {
+    let late: (outcome: Outcome) => void = () => undefined;
+    const { actor, outbox, metrics, stop } = setUp(() => new Promise((resolve) => (late = resolve)));
+    actor.offer(makePush('a'));
+    await eventually(() => actor.status().inFlight === 1);
+    await stop(10);
+    expect([...outbox.rows.values()]).toMatchObject([{ push: { attempts: 0 } }]);
+    late(delivered);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(metrics.delivered.of('apns').value).toBe(0);
+    expect(outbox.rows.size).toBe(1);
   });
 
   it('at the deadline of a stop waits for no claim, and sends nothing that a late one brings', async () => {
