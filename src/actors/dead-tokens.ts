@@ -1,3 +1,4 @@
+import type { Device } from '../domain/device.js';
 import type { AccountId, ServiceId, ServiceName } from '../domain/ids.js';
 import type { Push } from '../domain/push.js';
 import type { Log } from '../telemetry/log.js';
@@ -9,6 +10,8 @@ export interface DeadTokensDeps {
   readonly accountsOfDevice: (service: ServiceName, serviceId: ServiceId) => Promise<readonly AccountId[]>;
   readonly subscriptions: Pick<SubscriptionActors, 'tokenDied'>;
   readonly guard: DeadTokenGuard;
+  /** See `Notifier.serverOf`; null = the one provider of the service. */
+  readonly serverOf: (service: ServiceName, device: Device) => string | null;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -19,6 +22,8 @@ interface Report {
   readonly id: string;
   readonly service: ServiceName;
   readonly serviceId: ServiceId;
+  /** Who says so. */
+  readonly server: string | null;
   readonly sinceMs: number;
 }
 
@@ -42,11 +47,11 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
 
   const onFailure = (): void => deps.metrics.storeFailures.of('dead-token').add();
 
-  const remove = async ({ service, serviceId, sinceMs }: Report): Promise<void> => {
+  const remove = async ({ service, serviceId, server, sinceMs }: Report): Promise<void> => {
     // Perhaps stopped while it waited.
-    if (guard.refuses(service, serviceId)) return;
+    if (guard.refuses(service, serviceId, server)) return;
     const accounts = await deps.accountsOfDevice(service, serviceId);
-    if (accounts.length === 0 || !guard.allow(service, serviceId)) return;
+    if (accounts.length === 0 || !guard.allow(service, serviceId, server)) return;
     let removed = 0;
     for (let start = 0; start < accounts.length; start += REMOVALS_AT_ONCE) {
       const slice = accounts.slice(start, start + REMOVALS_AT_ONCE).map(async (account) => {
@@ -58,7 +63,7 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
       });
       await Promise.all(slice);
     }
-    if (removed === 0) guard.kept(service);
+    if (removed === 0) guard.kept(service, server);
   };
 
   const work = (): void => {
@@ -80,7 +85,8 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
     const { service, device, receivedAtMs } = push;
     const { serviceId } = device;
     // A thousand dead tokens a second need not ask the database a thousand times what must not be removed.
-    if (guard.refuses(service, serviceId)) return;
+    const server = deps.serverOf(service, device);
+    if (guard.refuses(service, serviceId, server)) return;
     const id = `${service} ${serviceId}`;
     if (known.has(id)) return;
     if (waiting.length >= WAITING_MAX) {
@@ -89,7 +95,7 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
     }
     known.add(id);
     // Without the provider's time, what was renewed after the message came in is taken for alive.
-    waiting.push({ id, service, serviceId, sinceMs: sinceMs ?? receivedAtMs });
+    waiting.push({ id, service, serviceId, server, sinceMs: sinceMs ?? receivedAtMs });
     work();
   };
 }

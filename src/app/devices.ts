@@ -12,6 +12,7 @@ import type { Notifier } from '../notifiers/port.js';
 import { createNotifiers } from '../notifiers/registry.js';
 import { Tombstones } from '../store/tombstones.js';
 import type { SubscriptionIndex } from '../subscription-index/subscription-index.js';
+import { SampledLog } from '../telemetry/sampled-log.js';
 import { Statistics } from '../telemetry/statistics.js';
 import * as options from './options.js';
 import type { Storage } from './storage.js';
@@ -72,16 +73,26 @@ export function createDevices(
   const reconciliation = new Reconciliation({ store, index, subscriptions, log, metrics });
   repeat(1, () => reconciliation.step(options.RECONCILED_ROWS_PER_SECOND));
 
+  const sampledLog = new SampledLog(clock);
   const guard = new DeadTokenGuard(
     options.deadTokenGuardOptions(config),
     clock,
     (service) => index.countOf(service),
-    (service) => log.error({ service }, 'too many dead tokens at once: subscriptions are kept for now'),
+    (service, isOfOneServer) =>
+      isOfOneServer
+        ? sampledLog.note(service, (occurrences) =>
+            log.warn(
+              { service, occurrences },
+              'one push server calls too many tokens dead at once: subscriptions are kept for now',
+            ),
+          )
+        : log.error({ service }, 'too many dead tokens at once: subscriptions are kept for now'),
   );
   const reportDeadToken = createDeadTokenReporter({
     accountsOfDevice: (service, serviceId) => store.accountsOfDevice(service, serviceId),
     subscriptions,
     guard,
+    serverOf: (service, device) => notifiers.get(service)?.serverOf?.(device) ?? null,
     log,
     metrics,
   });

@@ -44,6 +44,11 @@ export interface Notifier {
     purpose: ValidationPurpose,
   ): Result<Device, ClientError> | Promise<Result<Device, ClientError>>;
   /**
+   * For a notifier whose pushes go to servers of strangers: which of them speaks for a device. Null, or left out where it
+   * is always so: a provider that no client can set up.
+   */
+  serverOf?(device: Device): string | null;
+  /**
    * One attempt, one outcome. Never rejects and always settles within the notifier's own time limit; an aborted
    * signal settles it as `retry`.
    */

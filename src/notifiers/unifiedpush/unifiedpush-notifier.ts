@@ -18,7 +18,7 @@ import { OriginGates, type GateResult } from '../origin-gates.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth, ValidationPurpose } from '../port.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { deviceOf } from '../service-info.js';
-import { isKnownOrigin } from '../webpush/answers.js';
+import { isKnownOrigin, strangerOf } from '../webpush/answers.js';
 import { WEBPUSH_MAX_PAYLOAD_BYTES, webpushText } from '../webpush/body.js';
 import {
   decodeSubscriberData,
@@ -100,6 +100,7 @@ function loadVapid(entry: UnifiedpushEntry, clock: Clock): Result<Vapid | null, 
 
 class UnifiedpushNotifier implements Notifier {
   readonly type = 'unifiedpush';
+  readonly serverOf = strangerOf;
   readonly capabilities: NotifierCapabilities;
   readonly #guard: EndpointGuard;
   readonly #vapid: Vapid | null;

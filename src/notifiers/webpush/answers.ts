@@ -1,3 +1,4 @@
+import type { Device } from '../../domain/device.js';
 import type { Outcome } from '../../domain/outcome.js';
 import type { GateResult } from '../origin-gates.js';
 
@@ -180,6 +181,12 @@ export function judgeAnswer(answer: PushServiceAnswer, deliveries: Deliveries): 
   if (status >= 500) return trouble(answer, reason, deliveries);
   // Redirects are not followed: they would lead past the guard. Whatever is left is no push service's answer.
   return (byStatus[status] ?? dropped)(answer, reason, deliveries);
+}
+
+/** The origin of an endpoint, unless it is one of the big four's. */
+export function strangerOf({ serviceId }: Device): string | null {
+  const origin = URL.canParse(serviceId) ? new URL(serviceId).origin : null;
+  return origin !== null && isKnownOrigin(origin) ? null : origin;
 }
 
 /** Whether the origin is one of the big four's, which no client can set up. */

@@ -18,7 +18,14 @@ import { HttpClient, httpOptionsOf, type HttpResult } from '../http-client.js';
 import { OriginGates, type GateResult } from '../origin-gates.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth, ValidationPurpose } from '../port.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
-import { isKnownOrigin, judgeAnswer, parseAnswer, pushServiceOf, type Verdict } from './answers.js';
+import {
+  isKnownOrigin,
+  judgeAnswer,
+  parseAnswer,
+  pushServiceOf,
+  strangerOf,
+  type Verdict,
+} from './answers.js';
 import { WEBPUSH_MAX_PAYLOAD_BYTES, webpushText } from './body.js';
 import { OriginDeliveries } from './origin-deliveries.js';
 import { decodeSubscriber, readSubscription } from './subscriber.js';
@@ -119,6 +126,7 @@ interface Message {
 
 class BrowserNotifier implements WebpushNotifier {
   readonly type = 'webpush';
+  readonly serverOf = strangerOf;
   readonly capabilities: NotifierCapabilities;
   readonly vapidPublicKeys: readonly string[];
   readonly #parts: Parts;

@@ -3,7 +3,7 @@ import { DeadTokenGuard } from '../../../src/delivery-rules/dead-token-guard.js'
 import { createDeadTokenReporter } from '../../../src/actors/dead-tokens.js';
 import { createActorSystem } from '../../../src/actors/spawn.js';
 import { createSubscriptionActors } from '../../../src/actors/subscription.js';
-import type { ServiceName } from '../../../src/domain/ids.js';
+import type { ServiceId, ServiceName } from '../../../src/domain/ids.js';
 import type { Push } from '../../../src/domain/push.js';
 import { SubscriptionIndex } from '../../../src/subscription-index/subscription-index.js';
 import { silentLog } from '../../../src/telemetry/log.js';
@@ -66,6 +66,7 @@ function setUp(
     },
     subscriptions,
     guard,
+    serverOf: (_service, { serviceId }) => /^stranger \S+/.exec(serviceId)?.[0] ?? null,
     log: silentLog(),
     metrics,
   });
@@ -93,6 +94,19 @@ describe('dead tokens', () => {
     for (let i = 0; i < 100; i += 1) report(pushTo(`later ${i}`), Date.now());
     expect(state.asked).toBe(before);
     expect(state.tried).toBe(MINIMUM);
+  });
+
+  it('of a server of a stranger stop its own removals, not those of others', async () => {
+    const { report, state, alarms } = setUp(() => Promise.resolve(true));
+    const ofStranger = (label: string): Push => {
+      const serviceId = `stranger mallory ${label.padStart(32)}` as ServiceId;
+      return { ...pushTo(label), device: { serviceId, serviceData: null } };
+    };
+    for (let i = 0; i < 10 * MINIMUM; i += 1) report(ofStranger(`${i}`), Date.now());
+    await eventually(() => alarms.length === 1);
+    expect(state.tried).toBe(MINIMUM);
+    for (let i = 0; i < MINIMUM; i += 1) report(pushTo(`${i}`), Date.now());
+    await eventually(() => state.tried === 2 * MINIMUM);
   });
 
   it('count once for each device, however many accounts it watches', async () => {

@@ -83,6 +83,29 @@ describe('the dead-token guard', () => {
     expect(guard.alarmed()).toEqual([]);
   });
 
+  it('keeps servers of strangers apart from each other and from the provider of the service', () => {
+    const { alarms, guard } = setUp(1000);
+    const tries = (server: string | null): number =>
+      Array.from({ length: 100 }, (_, i) => guard.allow(APNS, tokenOf(`${i}`), server)).filter(Boolean)
+        .length;
+    expect(tries('https://attacker.example')).toBe(50);
+    expect(guard.alarmed()).toEqual([]);
+    expect(alarms).toHaveLength(1);
+    expect(tries('https://ntfy.sh')).toBe(50);
+    expect(tries(null)).toBe(50);
+    expect(guard.alarmed()).toEqual([APNS]);
+    expect(guard.refuses(APNS, tokenOf('x'), 'https://attacker.example')).toBe(true);
+    expect(guard.refuses(APNS, tokenOf('x'), 'https://another.example')).toBe(false);
+  });
+
+  it('remembers a bounded number of servers, and never forgets the service for them', () => {
+    const { allowed, guard } = setUp(1000);
+    expect(allowed(APNS, 51)).toBe(50);
+    for (let i = 0; i < 10_000; i += 1) guard.allow(APNS, tokenOf('x'), `https://${i}.example`);
+    expect(allowed(APNS, 1)).toBe(0);
+    expect(guard.size).toBe(4096);
+  });
+
   it('remembers a bounded number of the devices that would have gone', () => {
     const { allowed, clock, guard } = setUp(0);
     expect(allowed(APNS, 10_000)).toBe(20);
