@@ -3,6 +3,7 @@ import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Metrics } from '../telemetry/metrics.js';
 import { addDeviceRoutes, type DeletedDevices } from './admin-devices.js';
 import { boundAddress, type BoundAddress } from './bound-address.js';
+import { isOwnHost } from './own-host.js';
 
 export interface AdminServerOptions {
   readonly host: string;
@@ -75,6 +76,12 @@ export function createAdminServer(options: AdminServerOptions, deps: AdminServer
   const isAllowed = tokenCheck(options.token);
 
   const guarded = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
+    if (options.token === null && !isOwnHost(request.headers.host)) {
+      return reply.code(403).send({
+        error:
+          'without admin.token this listener is asked by its address or as localhost, not by another name',
+      });
+    }
     if (isAllowed(request.headers.authorization)) return undefined;
     return reply
       .code(401)
@@ -95,7 +102,9 @@ export function createAdminServer(options: AdminServerOptions, deps: AdminServer
 
   server.get('/readyz', async (request, reply) => {
     const readiness = await askReadiness(deps.health);
-    const shown = isAllowed(request.headers.authorization) ? readiness : { ready: readiness.ready };
+    const { authorization, host } = request.headers;
+    const isShown = isAllowed(authorization) && (options.token !== null || isOwnHost(host));
+    const shown = isShown ? readiness : { ready: readiness.ready };
     return reply.code(readiness.ready ? 200 : 503).send(shown);
   });
 

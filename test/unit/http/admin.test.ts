@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createAdminServer, type AdminServer, type Health } from '../../../src/http/admin.js';
 import type { DeletedDevices, UndeleteRequest } from '../../../src/http/admin-devices.js';
@@ -6,6 +7,7 @@ import { Metrics } from '../../../src/telemetry/metrics.js';
 import { eventually } from '../../simulators/eventually.js';
 
 let server: AdminServer | null = null;
+let port = 0;
 afterEach(async () => {
   await server?.close();
   server = null;
@@ -41,6 +43,7 @@ async function start(
     { metrics, health, stats: () => ({ uptime: 1.5 }), notifiers: () => ({ apns: { window: 8 } }), devices },
   );
   const { url } = await server.listen();
+  port = Number(new URL(url).port);
   return async (path, given, body, type = 'application/json') => {
     const answer = await fetch(`${url}${path}`, {
       headers: {
@@ -105,6 +108,48 @@ describe('the admin listener', () => {
     expect(JSON.parse((await get('/readyz')).text)).toEqual({ ready: true });
     expect(JSON.parse((await get('/readyz', 'Bearer s3cret')).text)).toHaveProperty('parts');
     expect((await get('/livez')).status).toBe(200);
+  });
+});
+
+describe('a page of a stranger whose name resolves to a loopback address', () => {
+  /** As a browser sends it; `fetch` does not let its user choose this header. */
+  const ask = (host: string, path: string, body?: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const headers = { host, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+      const method = body === undefined ? 'GET' : 'POST';
+      request({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end(body);
+    });
+
+  it.each([
+    'attacker.example',
+    'attacker.example:8081',
+    '127.0.0.1.attacker.example',
+    'localhost.attacker.example',
+  ])('sees and changes nothing: %s', async (host) => {
+    await start(null);
+    expect(await ask(host, '/livez')).toBe(200);
+    for (const path of ['/metrics', '/stats', '/notifiers', '/devices/deleted']) {
+      expect(await ask(host, path)).toBe(403);
+    }
+    expect(await ask(host, '/devices/undelete', '{}')).toBe(403);
+  });
+
+  it.each(['127.0.0.1', '127.0.0.1:8081', '[::1]:8081', 'localhost:8081', 'LOCALHOST'])(
+    'is not taken for the operator, who asks for %s',
+    async (host) => {
+      await start(null);
+      expect(await ask(host, '/stats')).toBe(200);
+    },
+  );
+
+  it('matters not where a token is asked for, which no page has', async () => {
+    await start('s3cret');
+    expect(await ask('waggle.internal', '/stats')).toBe(401);
   });
 });
 
