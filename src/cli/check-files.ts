@@ -87,6 +87,7 @@ async function checkNotifier(entry: NotifierConfig, clock: Clock): Promise<Findi
     findings.push(warning(prefix, `will not be started: ${readiness.reason}`));
   if ('caFile' in entry && entry.caFile !== null) findings.push(...checkCaFile(prefix, entry.caFile, clock));
   if (readiness.kind === 'skipped') return findings;
+  findings.push(...checkSecretFiles(prefix, entry));
   switch (entry.type) {
     case 'apns':
       return [...findings, ...checkApns(prefix, entry, clock)];
@@ -99,6 +100,32 @@ async function checkNotifier(entry: NotifierConfig, clock: Clock): Promise<Findi
     case 'wns':
     case 'dummy':
       return findings;
+    default:
+      return assertNever(entry);
+  }
+}
+
+/** Whoever reads one of these can send in our name. A group may have a reason to. */
+function* checkSecretFiles(prefix: string, entry: NotifierConfig): Iterable<Finding> {
+  for (const path of secretFilesOf(entry)) {
+    if (path !== null && existsSync(path) && (statSync(path).mode & 0o007) !== 0)
+      yield warning(prefix, `${path} can be read by every user of this machine; chmod 600 it`);
+  }
+}
+
+function secretFilesOf(entry: NotifierConfig): readonly (string | null)[] {
+  switch (entry.type) {
+    case 'apns':
+      return [entry.keyFile ?? entry.certFile, entry.pfxFile];
+    case 'firebase':
+      return [entry.serviceAccountFile];
+    case 'webpush':
+    case 'unifiedpush':
+      return entry.vapidKeyFiles;
+    case 'huawei':
+    case 'wns':
+    case 'dummy':
+      return [];
     default:
       return assertNever(entry);
   }

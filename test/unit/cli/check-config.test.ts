@@ -13,7 +13,11 @@ afterAll(() => directory.remove());
 const DAY_MS = 86_400_000;
 const authority = createAuthority();
 const client = authority.issueAppleClient();
-const file = (name: string, text: string): string => directory.write(name, text);
+const file = (name: string, text: string): string => {
+  const path = directory.write(name, text);
+  chmodSync(path, 0o600);
+  return path;
+};
 const check = (...argv: string[]) => run(['check-config', ...argv], { cwd: directory.path });
 const checkFile = (text: string) => check('--config', file('waggle.yaml', text));
 
@@ -26,7 +30,7 @@ const combined = file('combined.pem', client.certPem + client.keyPem);
 const ca = file('ca.pem', authority.certPem);
 const vapid = file('vapid.pem', vapidKeyPem(generateVapidKey()));
 const binary = (name: string, content: Buffer): string => {
-  writeFileSync(`${directory.path}/${name}`, content);
+  writeFileSync(`${directory.path}/${name}`, content, { mode: 0o600 });
   return `${directory.path}/${name}`;
 };
 const account = file('account.json', createServiceAccount('https://127.0.0.1:1/token').json);
@@ -43,6 +47,27 @@ describe('check-config', () => {
   firebase: { serviceAccountFile: ${account} }
 `);
     expect(checked).toEqual({ code: 0, stderr: '', stdout: expect.stringContaining('is good') as string });
+  });
+
+  it('warns about secrets of notifiers that every user of the machine can read', async () => {
+    const open = (path: string): string => {
+      chmodSync(path, 0o644);
+      return path;
+    };
+    const readable = [
+      open(file('open.pem', client.certPem + client.keyPem)),
+      open(file('open.json', createServiceAccount('https://127.0.0.1:1/token').json)),
+      open(file('open-vapid.pem', vapidKeyPem(generateVapidKey()))),
+    ] as const;
+    const { code, stderr } = await checkFile(`${keys}notifiers:
+  apns: { certFile: ${cert}, keyFile: ${readable[0]} }
+  firebase: { serviceAccountFile: ${readable[1]} }
+  webpush: { vapidKeyFiles: [${vapid}, ${readable[2]}], subject: "mailto:push@example.org" }
+`);
+    expect(code).toBe(0);
+    for (const path of readable)
+      expect(stderr).toContain(`${path} can be read by every user of this machine; chmod 600 it`);
+    expect(stderr).not.toContain(`${vapid} can be read`);
   });
 
   it('warns, and ends with 0, about what is missing but not wrong', async () => {
