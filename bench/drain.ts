@@ -2,7 +2,7 @@ import pgPromise from 'pg-promise';
 import { numberArgument } from './arguments.js';
 import { MemoryWatch } from './memory.js';
 import { cpuMicros, sleep, until } from './process.js';
-import { BenchServer } from './server.js';
+import { AS_STARTED, BenchServer } from './server.js';
 import { BenchTraffic, makeTrafficSubscribers, subscribeTraffic, type Strangers } from './traffic.js';
 
 const ROWS = 30_000;
@@ -27,7 +27,7 @@ FROM generate_series(1, $1::int) AS n`;
 export async function benchDrain(databaseUrl: string, say: (line: string) => void): Promise<void> {
   const rows = numberArgument('drain-rows', ROWS);
   const traffic = await BenchTraffic.start();
-  const server = await BenchServer.start(traffic.facts, databaseUrl);
+  const server = await BenchServer.start(traffic.facts, databaseUrl, {}, AS_STARTED);
   const memory = new MemoryWatch(server.pid);
   await subscribeTraffic(traffic, server, makeTrafficSubscribers('apns', FRESH_DEVICES));
   const service = 'apns';

@@ -1,7 +1,7 @@
 import { numberArgument } from './arguments.js';
 import { cpuMicros, sleep } from './process.js';
 import { postgresOf } from './postgres-cpu.js';
-import { BenchServer } from './server.js';
+import { AS_STARTED, BenchServer } from './server.js';
 import { BenchTraffic, makeTrafficSubscribers, subscribeTraffic, type Latencies } from './traffic.js';
 
 const DEVICES = 500;
@@ -30,7 +30,12 @@ export async function benchJournal(databaseUrl: string, say: (line: string) => v
   for (const turn of [1, 2]) {
     for (const durability of turn === 1 ? (['spill', 'journal'] as const) : (['journal', 'spill'] as const)) {
       const traffic = await BenchTraffic.start();
-      const server = await BenchServer.start(traffic.facts, databaseUrl, { delivery: { durability } });
+      const server = await BenchServer.start(
+        traffic.facts,
+        databaseUrl,
+        { delivery: { durability } },
+        AS_STARTED,
+      );
       await subscribeTraffic(traffic, server, subscribers);
       await traffic.ask('flow', { service, perSecond, bytes: BYTES, seconds: WARM_UP_SECONDS });
       for (let round = 0; round < ROUNDS / 2; round += 1) {

@@ -1,7 +1,7 @@
 import { numberArgument } from './arguments.js';
 import { MemoryWatch } from './memory.js';
 import { sleep, until } from './process.js';
-import { BenchServer, firebaseEntry } from './server.js';
+import { AS_STARTED, BenchServer, firebaseEntry } from './server.js';
 import {
   BenchTraffic,
   makeTrafficSubscribers,
@@ -58,9 +58,12 @@ async function outage(
   { state, outageSeconds, perSecond, subscribers }: Setting,
 ): Promise<void> {
   const traffic = await BenchTraffic.start();
-  const server = await BenchServer.start(traffic.facts, databaseUrl, {
-    notifiers: { firebase: firebaseEntry(traffic.facts) },
-  });
+  const server = await BenchServer.start(
+    traffic.facts,
+    databaseUrl,
+    { notifiers: { firebase: firebaseEntry(traffic.facts) } },
+    AS_STARTED,
+  );
   await subscribeTraffic(traffic, server, subscribers);
 
   const memory = new MemoryWatch(server.pid);

@@ -1,6 +1,6 @@
 import { numberArgument } from './arguments.js';
 import { sleep, until } from './process.js';
-import { BenchServer, firebaseEntry } from './server.js';
+import { AS_STARTED, BenchServer, firebaseEntry } from './server.js';
 import { BenchTraffic, makeTrafficSubscribers, subscribeTraffic } from './traffic.js';
 
 const DEVICES = 500;
@@ -16,9 +16,12 @@ const WATCH_SECONDS = 12;
 export async function benchThrottle(databaseUrl: string, say: (line: string) => void): Promise<void> {
   const perSecond = numberArgument('throttle-rate', PER_SECOND);
   const traffic = await BenchTraffic.start();
-  const server = await BenchServer.start(traffic.facts, databaseUrl, {
-    notifiers: { firebase: firebaseEntry(traffic.facts) },
-  });
+  const server = await BenchServer.start(
+    traffic.facts,
+    databaseUrl,
+    { notifiers: { firebase: firebaseEntry(traffic.facts) } },
+    AS_STARTED,
+  );
   await subscribeTraffic(traffic, server, makeTrafficSubscribers('firebase', DEVICES));
   const service = 'firebase';
   const cases = [true, false].flatMap((namesProject) =>
