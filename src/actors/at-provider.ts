@@ -22,6 +22,7 @@ const BROKEN: Outcome = {
 /** The pushes that are at the provider, and their outcomes on the way back. */
 export class AtProvider {
   #count = 0;
+  #claimedCount = 0;
   readonly #unsettled = new Set<HeldPush>();
   readonly #settled: Gathered<Settled>;
 
@@ -39,8 +40,14 @@ export class AtProvider {
     return this.#count;
   }
 
+  /** Of these: from the outbox. */
+  get claimedCount(): number {
+    return this.#claimedCount;
+  }
+
   send(held: HeldPush): void {
     this.#count += 1;
+    if (held.lane === 'claimed') this.#claimedCount += 1;
     this.#unsettled.add(held);
     held.generation = this.limits.generation;
     const broken = (): void => this.#settle(held, BROKEN);
@@ -55,6 +62,7 @@ export class AtProvider {
   takeSettled(): Settled[] {
     const settled = this.#settled.take();
     this.#count -= settled.length;
+    for (const { held } of settled) if (held.lane === 'claimed') this.#claimedCount -= 1;
     return settled;
   }
 

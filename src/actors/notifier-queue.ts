@@ -53,9 +53,10 @@ export class NotifierQueue {
     this[held.lane].push(held);
   }
 
-  next(): HeldPush | null {
+  /** Null: nothing waits, or only claimed pushes while it is not their turn at all. */
+  next(mayBeClaimed: boolean): HeldPush | null {
     const isTurnOfClaimed = this.#freshInARow >= FRESH_IN_A_ROW || this.fresh.length === 0;
-    if (isTurnOfClaimed && this.claimed.length > 0) {
+    if (mayBeClaimed && isTurnOfClaimed && this.claimed.length > 0) {
       this.#freshInARow = 0;
       return this.claimed.shift();
     }

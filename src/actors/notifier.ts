@@ -25,6 +25,10 @@ const DEFAULT_MAX_HELD_BYTES = 64 * 1024 * 1024;
 /** A request that is broken off ends at once, unless its notifier is broken. */
 const ABORT_GRACE_MS = 2000;
 
+/** While fresh pushes come, so much of the window is for those from the outbox: the others must not queue behind them. */
+const CLAIMED_SHARE = 1 / 4;
+const FRESH_LATELY_MS = 1000;
+
 type NotifierMessage =
   | { readonly kind: 'arrived' }
   | { readonly kind: 'settled' }
@@ -70,6 +74,7 @@ export function createNotifierActor(
   const accepted = metrics.pushesAccepted.of(service);
   const spilled = metrics.pushesSpilled.of(service);
 
+  let lastFreshAtMs = -Infinity;
   /** After the last look the window let nothing more through. */
   let isWindowFull = false;
   let wasHeldBack = false;
@@ -158,11 +163,15 @@ export function createNotifierActor(
     conclusions.draw(held, outcome, now);
   };
 
+  // A clock that was put back says nothing about what comes.
+  const isFreshComing = (now: number): boolean => Math.abs(now - lastFreshAtMs) < FRESH_LATELY_MS;
+
   const sendWaiting = (now: number): void => {
     const limit = limits.inFlightLimit(now);
+    const claimedLimit = isFreshComing(now) ? Math.max(1, Math.floor(limit * CLAIMED_SHARE)) : limit;
     while (atProvider.count < limit) {
       const due = pacing?.sendDue(now) ?? null;
-      const held = due ?? queue.next();
+      const held = due ?? queue.next(atProvider.claimedCount < claimedLimit);
       if (held === null) break;
       if (conclusions.endIfExpired(held, now)) continue;
       if (due !== null || pacing === null || pacing.admits(held, now, draining)) {
@@ -234,6 +243,7 @@ export function createNotifierActor(
   const apply = (message: NotifierMessage, now: number): void => {
     switch (message.kind) {
       case 'arrived':
+        lastFreshAtMs = now;
         for (const held of arrived.take()) queue.push(held);
         return;
       case 'settled':

@@ -133,6 +133,11 @@ export class Http2Client implements SessionOwner {
     for (const link of [...this.#active]) link.retire(null);
   }
 
+  /** What waits for a stream is not sent: the peer has asked to be left alone. It settles as `held-back`. */
+  holdBack(): void {
+    this.#failWaiting('held-back');
+  }
+
   /** Idempotent; requests under way and waiting settle as `closed`. */
   close(): void {
     this.#closed = true;

@@ -29,6 +29,8 @@ export type Http2Failure =
   | 'refused'
   /** More requests at once than the caller may have; unsent. */
   | 'busy'
+  /** The caller wants nothing more to be sent now (`holdBack`); unsent. */
+  | 'held-back'
   | 'aborted'
   | 'closed';
 

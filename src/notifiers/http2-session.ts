@@ -57,6 +57,9 @@ export class SessionLink implements ExchangeCarrier {
   #socket: Socket | null = null;
   #peerMaxStreams = 0;
   #requests = 0;
+  /** Handed to the session in this turn of the event loop, so not yet in what it says of the peer's window. */
+  #unsentBytes = 0;
+  #largestBodyBytes = 0;
   #timeoutsInARow = 0;
   #lastAnswerTick: number;
   #lastPingTick: number;
@@ -87,7 +90,7 @@ export class SessionLink implements ExchangeCarrier {
   }
 
   get room(): number {
-    if (this.state !== 'open') return 0;
+    if (this.state !== 'open' || !this.#fitsWindow()) return 0;
     return Math.min(this.limits.maxInFlight, this.#peerMaxStreams) - this.inFlight.size;
   }
 
@@ -111,6 +114,7 @@ export class SessionLink implements ExchangeCarrier {
       this.retire(null);
       return false;
     }
+    this.#count(exchange.request.body.length);
     this.inFlight.add(exchange);
     this.#lastStartTick = this.owner.tick;
     exchange.run(stream, this);
@@ -209,6 +213,24 @@ export class SessionLink implements ExchangeCarrier {
       this.#goawayLastStream = lastStreamId;
       this.retire(null);
     });
+  }
+
+  /**
+   * Whether the peer's window for the whole connection takes another body (RFC 9113, 5.2.1). One that is begun and has
+   * to wait for the window would be overtaken by every newer request for as long as there are any: nghttp2 serves those
+   * first that were sent nothing yet. So requests wait with us, in order.
+   */
+  #fitsWindow(): boolean {
+    if (this.inFlight.size === 0 || this.#session === null) return true;
+    const windowBytes = this.#session.state.remoteWindowSize ?? Infinity;
+    return windowBytes - this.#unsentBytes >= this.#largestBodyBytes;
+  }
+
+  #count(bodyBytes: number): void {
+    if (bodyBytes > this.#largestBodyBytes) this.#largestBodyBytes = bodyBytes;
+    // node writes what was handed over before it calls us back.
+    if (this.#unsentBytes === 0) setImmediate(() => (this.#unsentBytes = 0));
+    this.#unsentBytes += bodyBytes;
   }
 
   #onUnanswered(exchange: Exchange, stream: ClientHttp2Stream): void {

@@ -291,6 +291,23 @@ describe('every documented answer', () => {
   });
 });
 
+describe('a provider that wants to be left alone', () => {
+  it('gets nothing of what waits for a stream: that was not sent', async () => {
+    const other = await startAnother({ maxConcurrentStreams: 5 });
+    const notifier = start({ endpoint: other.endpoint, widenAfterMs: 10_000 });
+    await notifier.send(pushFor(apnsToken()), never); // connected, with the peer's limit known
+    other.answers.standing = { status: 429, headers: { 'retry-after': '2' } };
+    const outcomes = await Promise.all(
+      Array.from({ length: 50 }, () => notifier.send(pushFor(apnsToken()), never)),
+    );
+    const postponed = outcomes.filter(({ kind }) => kind === 'postponed');
+    expect(postponed).toHaveLength(45);
+    expect(outcomes.filter(({ kind }) => kind === 'retry')).toHaveLength(5);
+    other.answers.standing = null;
+    expect(await notifier.send(pushFor(apnsToken()), never)).toEqual({ kind: 'delivered' });
+  });
+});
+
 describe('too many requests', () => {
   it('are of one device, but of all when Apple says how long to wait', async () => {
     const body = { reason: 'TooManyRequests' };
@@ -566,9 +583,7 @@ describe('trouble on the way', () => {
       Array.from({ length: 20 }, () => notifier.send(pushFor(apnsToken()), never)),
     );
     expect(outcomes.filter(({ kind }) => kind === 'delivered').length).toBe(4);
-    expect(outcomes.filter((outcome) => outcome.kind === 'retry' && outcome.reason === 'busy').length).toBe(
-      16,
-    );
+    expect(outcomes.filter(({ kind }) => kind === 'postponed').length).toBe(16);
   });
 
   it('closing settles everything, under way or waiting for a connection, and can be repeated', async () => {

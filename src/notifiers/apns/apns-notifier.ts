@@ -177,7 +177,10 @@ class ApnsNotifier implements Notifier {
     const { reason, timestampMs } = parseApnsBody(result.body);
     if (reason === 'Shutdown') this.#client.renewConnections();
     const retryAfterMs = parseRetryAfterMs(result.retryAfter, this.clock.nowMs(), this.#retryAfterMaxMs);
-    return apnsOutcome({ status: result.status, reason, timestampMs, retryAfterMs }, this.#isOfDevice);
+    const answer = { status: result.status, reason, timestampMs, retryAfterMs };
+    const outcome = apnsOutcome(answer, this.#isOfDevice);
+    if (outcome.kind === 'retry' && outcome.scope === 'notifier') this.#client.holdBack();
+    return outcome;
   }
 
   #headers(push: Push, authorization: string | null): OutgoingHttpHeaders {

@@ -179,7 +179,9 @@ class FirebaseNotifier implements Notifier {
     if (isAccessTokenRefusal(error) && mayRenew && this.tokens.discard(authorization)) {
       return this.#attempt(push, signal, false, resolve);
     }
-    resolve(fcmOutcome(error, this.#isOfDevice));
+    const outcome = fcmOutcome(error, this.#isOfDevice);
+    if (outcome.kind === 'retry' && outcome.scope === 'notifier') this.#client.holdBack();
+    resolve(outcome);
   }
 
   /** The same object until there is another access token: nothing in it is about the push. */
