@@ -38,6 +38,23 @@ describe('a notifier actor and its outbox', () => {
     clearInterval(opener);
   });
 
+  it('leaves most of the window to fresh pushes while they come', async () => {
+    const provider = gate();
+    const { actor, outbox, sent, stop } = setUp(provider.answer, { credits: 100, maxInFlight: 20 });
+    actor.offer(makePush('fresh'));
+    for (let i = 0; i < 40; i += 1) outbox.put({ push: makePush(`row ${i}`), dueAtMs: Date.now() - 1 });
+    actor.expectOutbox();
+    await eventually(() => sent.length === 6, { what: 'one fresh push and a quarter of the window' });
+    await turns(20);
+    expect(sent.length).toBe(6);
+    for (let i = 0; i < 14; i += 1) expect(actor.offer(makePush(`fresh ${i}`))).toBe(true);
+    await eventually(() => sent.length === 20, { what: 'the window is full' });
+    const opener = setInterval(() => provider.open(), 1);
+    await eventually(() => outbox.settled.length === 40);
+    await stop();
+    clearInterval(opener);
+  });
+
   it('finds what waits though fresh pushes always hold every credit', async () => {
     const provider = gate();
     const { actor, outbox, stop } = setUp(provider.answer, { credits: 20, maxInFlight: 4, outboxPollMs: 10 });
