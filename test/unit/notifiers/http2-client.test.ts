@@ -141,3 +141,30 @@ describe('connections to one peer', () => {
     expect(client.connections).toEqual({ open: 1, opened: 2, replaced: 1 });
   });
 });
+
+describe('bodies on one connection', () => {
+  it('do not overtake each other for long, however small the window of the peer', async () => {
+    const peer = await startPeer(1000);
+    const client = startClient(peer.endpoint, { connections: 1, maxInFlight: 500 });
+    const body = 'x'.repeat(4_000); // sixteen of them fill the window that node's server opens
+    const total = 6_000;
+    let begun = 0;
+    let answered = 0;
+    let mostOvertaken = 0;
+    await new Promise<void>((resolve) => {
+      const next = (): void => {
+        if (begun === total) return;
+        begun += 1;
+        const answeredBefore = answered;
+        client.send({ headers: { ':method': 'POST', ':path': '/' }, body, signal: never }, () => {
+          answered += 1;
+          mostOvertaken = Math.max(mostOvertaken, answered - answeredBefore);
+          if (answered === total) resolve();
+          else next();
+        });
+      };
+      for (let i = 0; i < 400; i += 1) next();
+    });
+    expect(mostOvertaken).toBeLessThan(3 * 400);
+  });
+});
