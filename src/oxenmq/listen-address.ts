@@ -5,6 +5,8 @@ export interface ListenAddress {
   readonly endpoint: string;
   /** Of a unix socket; null for TCP. */
   readonly path: string | null;
+  /** The host without brackets; port 0 = any free one. Null for a unix socket. */
+  readonly tcp: { readonly host: string; readonly port: number } | null;
   readonly ipv6: boolean;
   /** Only this machine can get here. */
   readonly isLocal: boolean;
@@ -31,6 +33,7 @@ export function parseListenAddress(text: string): Result<ListenAddress, string> 
     // ZeroMQ's own word for "any free one".
     endpoint: `tcp://${host}:${Number(port) === 0 ? '*' : port}`,
     path: null,
+    tcp: { host: bracketed ?? plain, port: port === '*' ? 0 : Number(port) },
     ipv6: bracketed !== undefined,
     isLocal: /^127\./.test(plain) || plain === 'localhost' || plain === 'lo' || bracketed === '::1',
   });
@@ -43,5 +46,5 @@ function parseIpc(path: string): Result<ListenAddress, string> {
   if (Buffer.byteLength(path) > PATH_MAX_BYTES) {
     return fail(`the path of a unix socket has at most ${PATH_MAX_BYTES} bytes`);
   }
-  return ok({ endpoint: `ipc://${path}`, path, ipv6: false, isLocal: true });
+  return ok({ endpoint: `ipc://${path}`, path, tcp: null, ipv6: false, isLocal: true });
 }

@@ -34,6 +34,8 @@ export interface ListenerSurroundings {
 
 /** liboxenmq's tags have 15 bytes. A tag is kept until the reply, so it has a limit. */
 const MAX_TAG_BYTES = 255;
+/** A request of no bytes is some work too. */
+const REQUEST_COST_BYTES = 400;
 const BROKEN_SOCKET_PAUSE_MS = 100;
 
 type ServedOneWay = Extract<ServedCommand, { kind: 'command' }>;
@@ -54,6 +56,7 @@ export class Listener {
   #running = 0;
   #runningBytes = 0;
   readonly #errorReplies: RateLimit;
+  readonly #requestBytes: RateLimit;
   readonly #turns: Turns;
   /** A close gives what was just sent some time; no need when nothing was. */
   #lastSentAtMs = -Infinity;
@@ -67,6 +70,7 @@ export class Listener {
     const { clock, options } = surroundings;
     this.#router = router;
     this.#errorReplies = new RateLimit(clock, options.maxErrorReplies, 1000);
+    this.#requestBytes = new RateLimit(clock, options.maxRequestBytesPerSecond[level], 1000);
     this.#turns = new Turns(options.messagesPerTurn, 1);
     void this.#receive(router);
   }
@@ -225,7 +229,8 @@ export class Listener {
     if (
       this.#running >= maxRunning[this.level] ||
       ofPeer >= maxRunningPerPeer[this.level] ||
-      (this.#running > 0 && this.#runningBytes + bytes > maxRunningBytes)
+      (this.#running > 0 && this.#runningBytes + bytes > maxRunningBytes) ||
+      !this.#requestBytes.take(REQUEST_COST_BYTES + bytes)
     ) {
       this.#count('overload');
       return;

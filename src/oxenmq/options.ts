@@ -1,4 +1,5 @@
 import type { AccessLevel } from './port.js';
+import type { PublicGateLimits } from './public-gate.js';
 
 /** Settings of the OxenMQ client. Values that liboxenmq has too are liboxenmq's (spec oxenmq, 1.3). */
 export interface OxenmqOptions {
@@ -106,6 +107,10 @@ export interface OxenmqListenerOptions {
   readonly maxRunning: Readonly<Record<AccessLevel, number>>;
   readonly maxRunningPerPeer: Readonly<Record<AccessLevel, number>>;
   readonly maxRunningBytes: number;
+  /** Bytes of peers' requests in a second, per listener. What is above is dropped: each of them costs CPU. */
+  readonly maxRequestBytesPerSecond: Readonly<Record<AccessLevel, number>>;
+  /** For listeners of level none on TCP. */
+  readonly publicGate: PublicGateLimits;
   /** UNKNOWNCOMMAND, FORBIDDEN and NO_REPLY_TAG that a listener sends, per second. */
   readonly maxErrorReplies: number;
   /** Messages that one listener handles before everything else has its turn. */
@@ -128,6 +133,8 @@ export const defaultOxenmqListenerOptions: OxenmqListenerOptions = {
   maxRunning: { none: 32, admin: 1_000 },
   maxRunningPerPeer: { none: 8, admin: 500 },
   maxRunningBytes: 67_108_864,
+  maxRequestBytesPerSecond: { none: 1_100_000, admin: Infinity },
+  publicGate: { connections: 64, connectionsPerAddress: 16, bytesPerConnection: 16_777_216 },
   maxErrorReplies: 200,
   messagesPerTurn: 16,
   socketMode: 0o660,

@@ -1,5 +1,6 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { Context, Router } from 'zeromq';
 import type { Clock } from '../domain/clock.js';
 import { fail, ok, type Result } from '../domain/result.js';
@@ -10,6 +11,7 @@ import { parseListenAddress, type ListenAddress } from './listen-address.js';
 import { Listener, type ListenerSurroundings } from './listener.js';
 import { defaultOxenmqListenerOptions, type OxenmqListenerOptions } from './options.js';
 import type { OxenmqDoor, OxenmqServer, ServedCommand } from './port.js';
+import { PublicGate, type PublicGateAddress } from './public-gate.js';
 import { codeOf, socketFileProblem } from './socket-file.js';
 import { ZapHandler, type ZapRule } from './zap.js';
 
@@ -44,6 +46,7 @@ export function createOxenmqServer(dependencies: OxenmqServerDependencies): Oxen
   };
   const rules = new Map<string, ZapRule>();
   const listeners: Listener[] = [];
+  const gates: PublicGate[] = [];
   let zap: Promise<{ readonly context: Context; readonly handler: ZapHandler }> | null = null;
   let closed = false;
 
@@ -75,18 +78,26 @@ export function createOxenmqServer(dependencies: OxenmqServerDependencies): Oxen
         keys: door.curve?.admits ? new Set(door.curve.admits.map((key) => key.toString('hex'))) : null,
       });
       const router = createRouter(context, door, address.value, options);
-      const bound = await bind(router, address.value, options.socketMode);
+      const { tcp } = address.value;
+      const gate = door.level === 'none' && tcp !== null ? new PublicGate(options.publicGate) : null;
+      const bound =
+        gate === null || tcp === null
+          ? await bind(router, address.value, options.socketMode)
+          : await bindBehind(router, gate, tcp);
       if (!bound.ok || closed) {
         router.close();
+        await gate?.close();
         return bound.ok ? fail('closed') : bound;
       }
       listeners.push(new Listener(surroundings, door.name, door.level, router));
+      if (gate !== null) gates.push(gate);
       return bound;
     },
 
     async close() {
       closed = true;
       await Promise.all(listeners.splice(0).map((listener) => listener.close()));
+      await Promise.all(gates.splice(0).map((gate) => gate.close()));
       const started = await zap?.catch(() => null);
       started?.handler.close();
     },
@@ -137,6 +148,21 @@ async function bind(
     return fail(bindProblems.get(codeOf(error)) ?? `cannot be bound (${codeOf(error)})`);
   }
   return ok(router.lastEndpoint ?? address.endpoint);
+}
+
+async function bindBehind(
+  router: Router,
+  gate: PublicGate,
+  { host, port }: PublicGateAddress,
+): Promise<Result<string, string>> {
+  try {
+    await router.bind(`ipc://${await gate.prepare()}`);
+  } catch (error) {
+    return fail(`cannot be bound behind a socket in ${tmpdir()} (${codeOf(error)})`);
+  }
+  const opened = await gate.open({ host, port });
+  if (!opened.ok) return fail(bindProblems.get(opened.error) ?? `cannot be bound (${opened.error})`);
+  return ok(`tcp://${host.includes(':') ? `[${host}]` : host}:${opened.value}`);
 }
 
 const bindProblems: ReadonlyMap<string, string> = new Map([

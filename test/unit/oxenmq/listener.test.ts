@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { connect } from 'node:net';
+import { stat } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Dealer } from 'zeromq';
 import { systemClock } from '../../../src/domain/clock.js';
 import type { OxenmqListenerOptions } from '../../../src/oxenmq/options.js';
 import type { AccessLevel, OxenmqPeer, ServedCommand } from '../../../src/oxenmq/port.js';
+import { PublicGate } from '../../../src/oxenmq/public-gate.js';
 import { createOxenmqServer } from '../../../src/oxenmq/server.js';
 import { silentLog } from '../../../src/telemetry/log.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
@@ -285,5 +288,95 @@ describe('a listener', () => {
     expect(
       (await server.listen({ name: 'x', address: 'tcp://127.0.0.1:0', level: 'none', curve: null })).ok,
     ).toBe(false);
+  });
+});
+
+/** A DEALER that speaks ZMTP by hand, so that it can leave out what every library does. */
+class RawPeer {
+  closed = false;
+  readonly #socket: Socket;
+
+  constructor(address: string) {
+    const { port } = new URL(address.replace('tcp:', 'http:'));
+    this.#socket = connect(Number(port), '127.0.0.1');
+    this.#socket
+      .on('error', () => undefined)
+      .on('close', () => (this.closed = true))
+      .resume();
+    onTestFinished(() => void this.#socket.destroy());
+    const greeting = Buffer.alloc(64);
+    greeting[0] = 0xff;
+    greeting[9] = 0x7f;
+    greeting[10] = 3;
+    greeting.write('NULL', 12);
+    const ready = Buffer.concat([
+      Buffer.from('\x05READY\x0bSocket-Type', 'latin1'),
+      Buffer.from([0, 0, 0, 6]),
+      Buffer.from('DEALER'),
+    ]);
+    this.#socket.write(Buffer.concat([greeting, Buffer.from([4, ready.length]), ready]));
+  }
+
+  /** A part of a message that has more parts. */
+  sendPart(bytes: number): void {
+    const head = Buffer.alloc(9);
+    head[0] = 3; // long, and more follow
+    head.writeBigUInt64BE(BigInt(bytes), 1);
+    this.#socket.write(Buffer.concat([head, Buffer.alloc(bytes)]));
+  }
+}
+
+describe('a listener for everybody', () => {
+  const publicGate = { connections: 8, connectionsPerAddress: 4, bytesPerConnection: 1_000_000 };
+
+  it('ends a peer whose message never ends, before it fills the memory, and serves the others', async () => {
+    const { address } = await openServer({ publicGate }, 'none');
+    const endless = new RawPeer(address);
+    for (let part = 0; part < 30; part += 1) endless.sendPart(100_000);
+    await eventually(() => endless.closed);
+    const visitor = new Visitor(address);
+    visitor.send('test.echo', 'tag', 'a');
+    expect(await visitor.got('REPLY')).toEqual(['REPLY', 'tag', 'a']);
+  });
+
+  it('keeps a peer that has sent all that it may only until its answers are out; it comes again by itself', async () => {
+    const { address } = await openServer({ publicGate }, 'none');
+    const visitor = new Visitor(address);
+    const body = 'x'.repeat(90_000);
+    const answered = (): number => visitor.received.filter(([word]) => word === 'REPLY').length;
+    // What is under way when the connection ends may be lost.
+    await eventually(() => {
+      visitor.send('test.echo', 'tag', body);
+      return answered() >= 25;
+    });
+  });
+
+  it('takes few connections of one address', async () => {
+    const { address } = await openServer({ publicGate }, 'none');
+    const peers = Array.from({ length: 6 }, () => new RawPeer(address));
+    await eventually(() => peers.filter(({ closed }) => closed).length === 2);
+  });
+
+  it('works on few bytes in a second', async () => {
+    const { address, count } = await openServer(
+      { maxRequestBytesPerSecond: { none: 10_000, admin: 0 } },
+      'none',
+    );
+    const visitor = new Visitor(address);
+    for (let number = 0; number < 100; number += 1) visitor.send('test.echo', `${number}`, 'x'.repeat(600));
+    await visitor.settled();
+    // The hundred may fall into two windows.
+    expect(count('overload')).toBeGreaterThanOrEqual(80);
+    expect(visitor.received.filter(([word]) => word === 'REPLY').length).toBeGreaterThan(0);
+  });
+
+  it('leaves no file behind', async () => {
+    const gate = new PublicGate(publicGate);
+    const directory = dirname(await gate.prepare());
+    expect((await stat(directory)).mode & 0o777).toBe(0o700);
+    expect(await gate.open({ host: '*', port: 0 })).toMatchObject({ ok: true });
+    await gate.close();
+    await gate.close();
+    await expect(stat(directory)).rejects.toThrow('ENOENT');
   });
 });
