@@ -1,3 +1,5 @@
+import { BoundedMap } from './bounded-map.js';
+
 const MAX_PAUSED = 4096;
 
 /**
@@ -5,29 +7,28 @@ const MAX_PAUSED = 4096;
  * when there are too many, the oldest is asked again too early.
  */
 export class EndpointPauses {
-  /** The earliest pause first; Unix milliseconds. */
-  readonly #untilMs = new Map<string, number>();
+  readonly #pauses: BoundedMap<{ readonly untilMs: number; readonly lengthMs: number }>;
 
-  constructor(private readonly maxPaused: number = MAX_PAUSED) {}
-
-  get size(): number {
-    return this.#untilMs.size;
+  constructor(maxPaused: number = MAX_PAUSED) {
+    this.#pauses = new BoundedMap(maxPaused);
   }
 
-  pause(endpoint: string, untilMs: number): void {
-    this.#untilMs.delete(endpoint);
-    this.#untilMs.set(endpoint, untilMs);
-    if (this.#untilMs.size <= this.maxPaused) return;
-    const [oldest = ''] = this.#untilMs.keys();
-    this.#untilMs.delete(oldest);
+  get size(): number {
+    return this.#pauses.size;
+  }
+
+  pause(endpoint: string, lengthMs: number, nowMs: number): void {
+    this.#pauses.set(endpoint, { untilMs: nowMs + lengthMs, lengthMs });
   }
 
   /** How much longer, in milliseconds; 0 = go ahead. */
   leftMs(endpoint: string, nowMs: number): number {
-    const untilMs = this.#untilMs.get(endpoint);
-    if (untilMs === undefined) return 0;
-    if (untilMs > nowMs) return untilMs - nowMs;
-    this.#untilMs.delete(endpoint);
+    const pause = this.#pauses.get(endpoint);
+    if (pause === undefined) return 0;
+    const leftMs = pause.untilMs - nowMs;
+    // Nothing is left that is longer than the pause: then the clock was put back.
+    if (leftMs > 0 && leftMs <= pause.lengthMs) return leftMs;
+    this.#pauses.delete(endpoint);
     return 0;
   }
 }

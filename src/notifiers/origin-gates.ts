@@ -84,6 +84,7 @@ interface Gate {
   /** Good answers, about; infinite for a known origin. */
   credit: number;
   lastOkAtMs: number;
+  seenAtMs: number;
   /** Endpoints that it refused since the last good answer, as many as matter. */
   readonly refused: Set<string>;
   /** Requests at once that it may have now. */
@@ -128,7 +129,7 @@ export class OriginGates {
 
   /** Null: go ahead, and call `leave` exactly once afterwards. */
   enter(origin: string, nowMs: number): GateRefusal | null {
-    const gate = this.#touch(origin);
+    const gate = this.#touch(origin, nowMs);
     const { busyRetryMs, failuresUntilBackOff } = this.#options;
     if (nowMs < gate.pausedUntilMs) return this.#refuse(gate, gate.pausedUntilMs - nowMs, 'origin-paused');
     if (nowMs < gate.backOffUntilMs) return this.#refuse(gate, gate.backOffUntilMs - nowMs, 'origin-failing');
@@ -243,13 +244,14 @@ export class OriginGates {
     if (untilMs > gate.pausedUntilMs) gate.pausedUntilMs = untilMs;
   }
 
-  #touch(origin: string): Gate {
+  #touch(origin: string, nowMs: number): Gate {
     const known = this.#gates.get(origin);
     const gate = known ?? {
       inFlight: 0,
       asStranger: 0,
       credit: this.#options.isKnown(origin) ? Infinity : 0,
       lastOkAtMs: -Infinity,
+      seenAtMs: nowMs,
       refused: new Set<string>(),
       allowance: this.#options.firstInFlight,
       pausedUntilMs: 0,
@@ -259,6 +261,9 @@ export class OriginGates {
     };
     if (known !== undefined) this.#gates.delete(origin);
     this.#gates.set(origin, gate);
+    // The clock was put back: no pause may last for as long.
+    if (nowMs < gate.seenAtMs) gate.pausedUntilMs = gate.backOffUntilMs = 0;
+    gate.seenAtMs = nowMs;
     if (known === undefined) this.#evict();
     return gate;
   }

@@ -1,3 +1,5 @@
+import { BoundedMap } from './bounded-map.js';
+
 /** Devices whose deliveries are remembered, those of the last ones. */
 const MAX_SERVED = 10_000;
 /** So many devices that were served before and are refused now, with nothing delivered in between, speak against us. */
@@ -5,16 +7,14 @@ const WITNESSES = 3;
 
 /** Devices that something was delivered to. The one that was served longest ago is forgotten first. */
 export class ServedDevices {
-  readonly #devices = new Set<string>();
+  readonly #devices: BoundedMap<true>;
 
-  constructor(private readonly max: number = MAX_SERVED) {}
+  constructor(max: number = MAX_SERVED) {
+    this.#devices = new BoundedMap(max);
+  }
 
   add(device: string): void {
-    this.#devices.delete(device);
-    this.#devices.add(device);
-    if (this.#devices.size <= this.max) return;
-    const [oldest = ''] = this.#devices;
-    this.#devices.delete(oldest);
+    this.#devices.set(device, true);
   }
 
   has(device: string): boolean {

@@ -1,14 +1,11 @@
-import type { Outcome } from '../../domain/outcome.js';
-import type { HttpFailure } from '../http-client.js';
-import type { GateResult } from '../origin-gates.js';
-
-/** What an answer means for the push, for the endpoint, and for everything that goes to the same push server. */
-export interface Verdict {
-  readonly outcome: Outcome;
-  readonly origin: GateResult;
-  /** No request to this endpoint for so long; 0 = no pause. */
-  readonly pauseEndpointMs: number;
-}
+import {
+  DELIVERED,
+  endpointBusy,
+  originFailed,
+  rejected,
+  repeat,
+  type Verdict,
+} from '../endpoint-verdict.js';
 
 type Rule = (retryAfterMs: number | null, reason: string) => Verdict;
 
@@ -17,57 +14,21 @@ export const THROTTLED_ENDPOINT_MS = 10_000;
 /** ntfy keeps nothing for a topic until its phone has connected. */
 export const NOBODY_LISTENS_MS = 60_000;
 
-const WELL: GateResult = { kind: 'ok' };
-const REJECTED: GateResult = { kind: 'rejected' };
-
-const delivered: Rule = () => ({ outcome: { kind: 'delivered' }, origin: WELL, pauseEndpointMs: 0 });
-const gone: Rule = (_retryAfterMs, reason) => ({
-  outcome: { kind: 'dead-token', reason, sinceMs: null },
-  origin: REJECTED,
-  pauseEndpointMs: 0,
-});
-const dropped: Rule = (_retryAfterMs, reason) => ({
-  outcome: { kind: 'dropped', reason },
-  origin: REJECTED,
-  pauseEndpointMs: 0,
-});
-/*
- * All repetitions are `server` and for the push alone: the gate of the origin does the waiting for its other pushes, and
- * neither window nor breaker of the notifier may learn from one server what is not true of the others.
- */
-const repeat = (reason: string, afterMs: number | null): Outcome => ({
-  kind: 'retry',
-  reason,
-  cause: 'server',
-  afterMs,
-  scope: 'push',
-});
-const repeated: Rule = (retryAfterMs, reason) => ({
-  outcome: repeat(reason, retryAfterMs),
-  origin: REJECTED,
-  pauseEndpointMs: 0,
-});
+const delivered: Rule = () => DELIVERED;
+const gone: Rule = (_retryAfterMs, reason) => rejected({ kind: 'dead-token', reason, sinceMs: null });
+const dropped: Rule = (_retryAfterMs, reason) => rejected({ kind: 'dropped', reason });
+const repeated: Rule = (retryAfterMs, reason) => rejected(repeat(reason, retryAfterMs));
 /**
  * "Application servers SHOULD honor limits per endpoint, not host": whoever floods his own endpoint must not silence
  * all others on the same public server. A server that says it to several endpoints in a row means us.
  */
-const throttled: Rule = (retryAfterMs, reason) => {
-  const pauseMs = retryAfterMs ?? THROTTLED_ENDPOINT_MS;
-  return {
-    outcome: repeat(reason, pauseMs),
-    origin: { kind: 'refused', afterMs: retryAfterMs },
-    pauseEndpointMs: pauseMs,
-  };
-};
+const throttled: Rule = (retryAfterMs, reason) => endpointBusy(reason, retryAfterMs, THROTTLED_ENDPOINT_MS);
+/** The server is well: it knows the endpoint, and that nobody listens. */
 const nobodyListens: Rule = (retryAfterMs, reason) => {
   const pauseMs = retryAfterMs ?? NOBODY_LISTENS_MS;
-  return { outcome: repeat(reason, pauseMs), origin: WELL, pauseEndpointMs: pauseMs };
+  return { outcome: repeat(reason, pauseMs), origin: { kind: 'ok' }, pauseEndpointMs: pauseMs };
 };
-const trouble: Rule = (retryAfterMs, reason) => ({
-  outcome: repeat(reason, retryAfterMs),
-  origin: { kind: 'failed', afterMs: retryAfterMs },
-  pauseEndpointMs: 0,
-});
+const trouble: Rule = (retryAfterMs, reason) => originFailed(reason, retryAfterMs);
 
 /** UnifiedPush, "Server" 1.2.0, "Responses"; RFC 8030, 5 and 7.3 for endpoints with keys; what ntfy is known to say. */
 const documented: Readonly<Record<number, Rule>> = {
@@ -103,17 +64,4 @@ export function verdictOfAnswer(status: number, retryAfterMs: number | null): Ve
 function undocumented(status: number): Rule {
   if (status >= 200 && status < 300) return delivered;
   return status >= 300 && status < 500 ? dropped : trouble;
-}
-
-/** No answer: it is this server's trouble, never the notifier's. */
-export function verdictOfFailure(reason: HttpFailure): Verdict {
-  switch (reason) {
-    case 'forbidden-address':
-      return { outcome: { kind: 'dropped', reason }, origin: { kind: 'unknown' }, pauseEndpointMs: 0 };
-    case 'aborted':
-    case 'closed':
-      return { outcome: repeat(reason, null), origin: { kind: 'unknown' }, pauseEndpointMs: 0 };
-    default:
-      return trouble(null, reason);
-  }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../domain/clock.js';
+import { BoundedMap } from '../bounded-map.js';
 import type { HttpClient, HttpFailure, HttpResult } from '../http-client.js';
 
 /** What is found out about an endpoint before the first push goes there. */
@@ -168,9 +169,11 @@ function saysUnifiedpush(body: string): boolean {
 
 /** Findings with an end; the oldest make room. */
 class ExpiringMap<Finding> {
-  readonly #entries = new Map<string, { readonly found: Finding; readonly untilMs: number }>();
+  readonly #entries: BoundedMap<{ readonly found: Finding; readonly untilMs: number }>;
 
-  constructor(private readonly maxEntries: number) {}
+  constructor(maxEntries: number) {
+    this.#entries = new BoundedMap(maxEntries);
+  }
 
   get(name: string, nowMs: number): Finding | null {
     const entry = this.#entries.get(name);
@@ -180,15 +183,11 @@ class ExpiringMap<Finding> {
     return null;
   }
 
-  delete(name: string): void {
-    this.#entries.delete(name);
+  set(name: string, found: Finding, untilMs: number): void {
+    this.#entries.set(name, { found, untilMs });
   }
 
-  set(name: string, found: Finding, untilMs: number): void {
+  delete(name: string): void {
     this.#entries.delete(name);
-    this.#entries.set(name, { found, untilMs });
-    if (this.#entries.size <= this.maxEntries) return;
-    const [oldest = ''] = this.#entries.keys();
-    this.#entries.delete(oldest);
   }
 }

@@ -1,32 +1,24 @@
-import { blake2b } from '../../crypto/keyed-hash.js';
 import { encryptWebPush } from '../../crypto/web-push.js';
-import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
+import { parseRetryAfterMs } from '../../delivery-rules/retry-after.js';
 import { assertNever } from '../../domain/assert-never.js';
 import type { Clock } from '../../domain/clock.js';
 import { badValue, clientError, clientErrorCode, type ClientError } from '../../domain/errors.js';
 import type { Device } from '../../domain/device.js';
-import { SERVICE_ID_MAX_BYTES, type ServiceName } from '../../domain/ids.js';
+import type { ServiceName } from '../../domain/ids.js';
 import type { Outcome } from '../../domain/outcome.js';
 import type { Push } from '../../domain/push.js';
 import { fail, ok, type Result } from '../../domain/result.js';
-import { readOptionalFile } from '../credential-files.js';
-import { trustAnchors } from '../endpoint.js';
-import { EndpointGuard, invalidNetwork } from '../endpoint-guard.js';
-import { EndpointPauses } from '../endpoint-pauses.js';
-import { HttpClient, httpOptionsOf, type HttpClientOptions } from '../http-client.js';
-import { OriginGates, type GateResult } from '../origin-gates.js';
+import { openEndpointTools, type EndpointTools } from '../endpoint-traffic.js';
+import { verdictOfFailure, type Verdict } from '../endpoint-verdict.js';
+import { HttpClient } from '../http-client.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth, ValidationPurpose } from '../port.js';
-import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { isKnownOrigin, strangerOf } from '../push-services.js';
 import { deviceOf } from '../service-info.js';
-import { isKnownOrigin, strangerOf } from '../webpush/answers.js';
-import { WEBPUSH_MAX_PAYLOAD_BYTES, webpushText } from '../webpush/body.js';
-import {
-  decodeSubscriberData,
-  encodeSubscriberData,
-  type SubscriberData,
-} from '../webpush/subscriber-data.js';
+import { WEBPUSH_MAX_PAYLOAD_BYTES } from '../webpush/body.js';
+import { MAX_TTL_SECONDS, messageOf, topicOf, type EndpointMessage } from '../webpush/message.js';
+import { encodeSubscriberData, type SubscriberData } from '../webpush/subscriber-data.js';
 import { loadVapidKeys, subjectProblem, VapidTokens, type VapidKeys } from '../webpush/vapid.js';
-import { verdictOfAnswer, verdictOfFailure, type Verdict } from './answers.js';
+import { verdictOfAnswer } from './answers.js';
 import { EndpointDiscovery, type Discovery } from './discovery.js';
 import { readAllowedEndpoint, readEndpoint, readSubscriber } from './subscriber.js';
 import type { UnifiedpushEntry } from './unifiedpush-entry.js';
@@ -35,26 +27,10 @@ export interface UnifiedpushDependencies {
   readonly clock: Clock;
 }
 
-/** Four weeks, as for Web Push; a server keeps it for a shorter time if it likes. */
-const MAX_TTL_SECONDS = 2_419_200;
-const MAX_IN_FLIGHT = 256;
-const CONNECTIONS_PER_ORIGIN = 8;
-/** Requests that one server may have waiting for each of its connections, so that these are never idle. */
-const REQUESTS_PER_CONNECTION = 4;
-/** Share of the requests that servers may have together that nobody knows yet: see `OriginGates`. */
-const STRANGERS_SHARE = 1 / 4;
-/** 32 characters, the most that a Topic may have (RFC 8030, 5.4). */
-const TOPIC_BYTES = 24;
 /** An answer to a discovery is 31 bytes. */
 const DISCOVERY_MAX_BYTES = 4_096;
 const DISCOVERY_CONNECTIONS = 4;
 const DISCOVERY_ORIGINS = 32;
-
-const dropped = (reason: string): Outcome => ({ kind: 'dropped', reason });
-const EXPIRED = dropped('expired');
-const TOO_LARGE = dropped('too-large');
-const SERVICE_DATA_CORRUPT = dropped('service-data-corrupt');
-const ENDPOINT_NOT_ALLOWED = dropped('endpoint-not-allowed');
 
 interface Vapid {
   readonly keys: VapidKeys;
@@ -72,19 +48,9 @@ export function createUnifiedpushNotifier(
 ): Result<Notifier, string> {
   const vapid = loadVapid(entry, clock);
   if (!vapid.ok) return vapid;
-  const allowNetworks = entry.allowNetworks ?? [];
-  if (invalidNetwork(allowNetworks) !== null) return fail('allowNetworks: expected ADDRESS/BITS');
-  const ca = readOptionalFile('caFile', entry.caFile);
-  if (!ca.ok) return ca;
-  const guard = new EndpointGuard({
-    allowHttp: entry.allowHttp ?? false,
-    allowNetworks,
-    ports: entry.ports ?? [443],
-    maxUrlLength: SERVICE_ID_MAX_BYTES,
-  });
-  const connections = entry.connections ?? CONNECTIONS_PER_ORIGIN;
-  const http = httpOptionsOf({ ...entry, connections }, { trustAnchors: trustAnchors(ca.value), guard });
-  return ok(new UnifiedpushNotifier(service, entry, clock, { guard, http, vapid: vapid.value }));
+  const tools = openEndpointTools(entry, clock);
+  if (!tools.ok) return tools;
+  return ok(new UnifiedpushNotifier(service, entry, clock, tools.value, vapid.value));
 }
 
 function loadVapid(entry: UnifiedpushEntry, clock: Clock): Result<Vapid | null, string> {
@@ -102,50 +68,33 @@ class UnifiedpushNotifier implements Notifier {
   readonly type = 'unifiedpush';
   readonly serverOf = strangerOf;
   readonly capabilities: NotifierCapabilities;
-  readonly #guard: EndpointGuard;
-  readonly #vapid: Vapid | null;
   readonly #client: HttpClient;
   /** Of its own, so that clients who name hanging servers hold up no pushes. */
   readonly #discoveryClient: HttpClient;
   readonly #discovery: EndpointDiscovery | null;
-  readonly #gates: OriginGates;
-  readonly #pauses = new EndpointPauses();
-  readonly #retryAfterMaxMs: number;
 
   constructor(
     readonly service: ServiceName,
     entry: UnifiedpushEntry,
     private readonly clock: Clock,
-    parts: {
-      readonly guard: EndpointGuard;
-      readonly http: HttpClientOptions;
-      readonly vapid: Vapid | null;
-    },
+    private readonly tools: EndpointTools,
+    private readonly vapid: Vapid | null,
   ) {
-    this.#guard = parts.guard;
-    this.#vapid = parts.vapid;
-    this.#client = new HttpClient(parts.http);
+    this.#client = new HttpClient(tools.http);
     this.#discoveryClient = new HttpClient({
-      ...parts.http,
+      ...tools.http,
       connectionsPerOrigin: DISCOVERY_CONNECTIONS,
       maxOrigins: DISCOVERY_ORIGINS,
       maxResponseBytes: DISCOVERY_MAX_BYTES,
     });
     this.#discovery = (entry.discovery ?? true) ? new EndpointDiscovery(this.#discoveryClient, clock) : null;
-    this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
-    this.#gates = new OriginGates({
-      maxInFlight: parts.http.connectionsPerOrigin * REQUESTS_PER_CONNECTION,
-      strangersInFlight: Math.ceil((entry.maxInFlight ?? MAX_IN_FLIGHT) * STRANGERS_SHARE),
-      isKnown: isKnownOrigin,
-      pauseMaxMs: this.#retryAfterMaxMs,
-    });
     this.capabilities = {
       content: 'sealed',
       batchSize: 1,
       maxPayloadBytes: WEBPUSH_MAX_PAYLOAD_BYTES,
       supportsExpiry: true,
       supportsPriority: true,
-      maxInFlight: entry.maxInFlight ?? MAX_IN_FLIGHT,
+      maxInFlight: tools.maxInFlight,
     };
   }
 
@@ -158,9 +107,9 @@ class UnifiedpushNotifier implements Notifier {
       const endpoint = readEndpoint(serviceInfo);
       return endpoint.ok ? deviceOf(endpoint.value.href) : endpoint;
     }
-    const endpoint = readAllowedEndpoint(serviceInfo, this.#guard);
+    const endpoint = readAllowedEndpoint(serviceInfo, this.tools.guard);
     if (!endpoint.ok) return endpoint;
-    const subscriber = readSubscriber(serviceInfo, this.#vapid?.keys ?? null);
+    const subscriber = readSubscriber(serviceInfo, this.vapid?.keys ?? null);
     if (!subscriber.ok) return subscriber;
     const url = endpoint.value;
     const device = deviceOf(url.href, encodeSubscriberData(subscriber.value));
@@ -171,33 +120,11 @@ class UnifiedpushNotifier implements Notifier {
   }
 
   async send(push: Push, signal: AbortSignal): Promise<Outcome> {
-    const nowMs = this.clock.nowMs();
-    if (push.expiresAtMs <= nowMs) return EXPIRED;
-    const payload = encPayloadOf(push.content);
-    if (payload === null) return NOT_SEALED;
-    if (push.content.payload.length > WEBPUSH_MAX_PAYLOAD_BYTES) return TOO_LARGE;
-    const { serviceId, serviceData } = push.device;
-    const url = this.#guard.checkUrl(serviceId);
-    if (!url.ok) return ENDPOINT_NOT_ALLOWED;
-    const subscriber = decodeSubscriberData(serviceData);
-    if (subscriber === null) return SERVICE_DATA_CORRUPT;
-    const pausedMs = this.#pauses.leftMs(serviceId, nowMs);
-    if (pausedMs > 0) return { kind: 'postponed', reason: 'endpoint-paused', afterMs: pausedMs };
-    const { origin } = url.value;
-    const refusal = this.#gates.enter(origin, nowMs);
-    if (refusal !== null) {
-      return { kind: 'postponed', reason: refusal.reason, afterMs: refusal.postponeMs };
-    }
-    let learnt: GateResult = { kind: 'unknown' };
-    try {
-      const verdict = await this.#request(push, url.value, webpushText(payload), subscriber, signal);
-      learnt = verdict.origin;
-      if (verdict.pauseEndpointMs > 0)
-        this.#pauses.pause(serviceId, this.clock.nowMs() + verdict.pauseEndpointMs);
-      return verdict.outcome;
-    } finally {
-      this.#gates.leave(origin, this.clock.nowMs(), learnt, serviceId);
-    }
+    const message = messageOf(push, this.clock.nowMs(), this.tools.guard, MAX_TTL_SECONDS);
+    if (!message.ok) return message.error;
+    return this.tools.traffic.pass(push.device.serviceId, message.value.url.origin, () =>
+      this.#request(push, message.value, signal),
+    );
   }
 
   /** A server that does not answer says nothing about the others. */
@@ -209,33 +136,28 @@ class UnifiedpushNotifier implements Notifier {
     await Promise.all([this.#client.close(), this.#discoveryClient.close()]);
   }
 
-  async #request(
-    push: Push,
-    url: URL,
-    plaintext: Buffer,
-    subscriber: SubscriberData,
-    signal: AbortSignal,
-  ): Promise<Verdict> {
+  async #request(push: Push, message: EndpointMessage, signal: AbortSignal): Promise<Verdict> {
+    const { url, plaintext, subscriber } = message;
     const result = await this.#client.send({
       url,
       method: 'POST',
-      headers: this.#headers(push, url, subscriber),
+      headers: this.#headers(push, message),
       body: subscriber.keys === null ? plaintext : encryptWebPush(plaintext, subscriber.keys),
       signal,
     });
     if (result.kind === 'failure') return verdictOfFailure(result.reason);
     const retryAfter = result.headers['retry-after'];
     const nowMs = this.clock.nowMs();
-    return verdictOfAnswer(result.status, parseRetryAfterMs(retryAfter, nowMs, this.#retryAfterMaxMs));
+    return verdictOfAnswer(result.status, parseRetryAfterMs(retryAfter, nowMs, this.tools.retryAfterMaxMs));
   }
 
   /** RFC 8030, 5; a server that knows nothing of them ignores what it does not know. */
-  #headers(push: Push, url: URL, { keys, vapidKeyId }: SubscriberData): Readonly<Record<string, string>> {
-    const ttlSeconds = Math.floor((push.expiresAtMs - this.clock.nowMs()) / 1000);
+  #headers(push: Push, { url, subscriber, ttlSeconds }: EndpointMessage): Readonly<Record<string, string>> {
+    const { keys, vapidKeyId } = subscriber;
     const authorization = this.#authorizationFor(url.origin, vapidKeyId);
     return {
       'content-type': 'application/octet-stream',
-      ttl: String(Math.min(MAX_TTL_SECONDS, Math.max(1, ttlSeconds))),
+      ttl: String(ttlSeconds),
       urgency: push.priority,
       ...(keys === null ? {} : { 'content-encoding': 'aes128gcm', topic: topicOf(push.dedupeKey) }),
       ...(authorization === null ? {} : { authorization }),
@@ -244,15 +166,12 @@ class UnifiedpushNotifier implements Notifier {
 
   /** Signed with the key that the app registered with, as long as we have it, otherwise with the preferred one. */
   #authorizationFor(origin: string, vapidKeyId: Buffer | null): string | null {
-    if (this.#vapid === null) return null;
-    const { keys, tokens } = this.#vapid;
+    if (this.vapid === null) return null;
+    const { keys, tokens } = this.vapid;
     const key = vapidKeyId === null ? null : keys.ofId(vapidKeyId);
     return tokens.authorization(key ?? keys.preferred, origin);
   }
 }
-
-/** A message that is sent again takes the place of the first one, if that still waits (RFC 8030, 5.4). */
-const topicOf = (dedupeKey: Buffer): string => blake2b(TOPIC_BYTES, [dedupeKey]).toString('base64url');
 
 /**
  * Distributors such as Sunup, or those built into apps, hand out endpoints of the browsers' push services. These are

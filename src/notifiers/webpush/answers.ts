@@ -1,6 +1,12 @@
-import type { Device } from '../../domain/device.js';
-import type { Outcome } from '../../domain/outcome.js';
-import type { GateResult } from '../origin-gates.js';
+import {
+  DELIVERED,
+  endpointBusy,
+  originFailed,
+  rejected,
+  repeat,
+  type Verdict,
+} from '../endpoint-verdict.js';
+import { pushServiceOf, type PushServiceName } from '../push-services.js';
 
 /** An answer of a push service, parsed. */
 export interface PushServiceAnswer {
@@ -12,20 +18,10 @@ export interface PushServiceAnswer {
   readonly retryAfterMs: number | null;
 }
 
-export type PushServiceName = 'apple' | 'google' | 'mozilla' | 'microsoft' | 'other';
-
 /** Whether a refusal is about one subscription: judged by what the same push service, and any, delivers to others. */
 export interface Deliveries {
   readonly originDelivers: () => boolean;
   readonly anybodyDelivers: () => boolean;
-}
-
-/** What an answer means for the push, for its endpoint, and for everything that goes to the same push service. */
-export interface Verdict {
-  readonly outcome: Outcome;
-  readonly origin: GateResult;
-  /** No request to this endpoint for so long; 0 = no pause. */
-  readonly pauseEndpointMs: number;
 }
 
 type Rule = (answer: PushServiceAnswer, reason: string, deliveries: Deliveries) => Verdict;
@@ -35,48 +31,20 @@ export const SIGNATURE_REFUSED_PAUSE_MS = 60_000;
 /** A push service that finds a subscription too busy and does not say for how long. */
 export const BUSY_DEVICE_PAUSE_MS = 10_000;
 
-/** The push service is well, but takes nothing for this subscription, or not now. */
-const ended = (outcome: Outcome): Verdict => ({ outcome, origin: { kind: 'rejected' }, pauseEndpointMs: 0 });
-const delivered: Rule = () => ({
-  outcome: { kind: 'delivered' },
-  origin: { kind: 'ok' },
-  pauseEndpointMs: 0,
-});
-const gone: Rule = (_answer, reason) => ended({ kind: 'dead-token', reason, sinceMs: null });
-const dropped: Rule = (_answer, reason) => ended({ kind: 'dropped', reason });
-/*
- * All repetitions are `server` and for the push alone: the gate of the origin does the waiting for its other pushes, and
- * neither window nor breaker of the notifier may learn from one origin what is not true of the others.
- */
-const repeat = (reason: string, afterMs: number | null): Outcome => ({
-  kind: 'retry',
-  reason,
-  cause: 'server',
-  afterMs,
-  scope: 'push',
-});
-/** Of this subscription alone, until several in a row say so. */
-const busyDevice: Rule = ({ retryAfterMs }, reason) => {
-  const pauseMs = retryAfterMs ?? BUSY_DEVICE_PAUSE_MS;
-  return {
-    outcome: repeat(reason, pauseMs),
-    origin: { kind: 'refused', afterMs: retryAfterMs },
-    pauseEndpointMs: pauseMs,
-  };
-};
+const delivered: Rule = () => DELIVERED;
+const gone: Rule = (_answer, reason) => rejected({ kind: 'dead-token', reason, sinceMs: null });
+const dropped: Rule = (_answer, reason) => rejected({ kind: 'dropped', reason });
+const busyDevice: Rule = ({ retryAfterMs }, reason) =>
+  endpointBusy(reason, retryAfterMs, BUSY_DEVICE_PAUSE_MS);
 /** Of everything that we send there. */
 const throttled: Rule = ({ retryAfterMs }, reason) => ({
   outcome: repeat(reason, retryAfterMs),
   origin: { kind: 'throttled', afterMs: retryAfterMs },
   pauseEndpointMs: 0,
 });
-const trouble: Rule = ({ retryAfterMs }, reason) => ({
-  outcome: repeat(reason, retryAfterMs),
-  origin: { kind: 'failed', afterMs: retryAfterMs },
-  pauseEndpointMs: 0,
-});
+const trouble: Rule = ({ retryAfterMs }, reason) => originFailed(reason, retryAfterMs);
 /** "Immediate retry ok", and the way to this one subscription is in trouble. */
-const again: Rule = ({ retryAfterMs }, reason) => ended(repeat(reason, retryAfterMs));
+const again: Rule = ({ retryAfterMs }, reason) => rejected(repeat(reason, retryAfterMs));
 /**
  * Our signature or who we are was refused. As long as the same service takes other pushes it is about this
  * subscription. Otherwise it is tried again after a while; and when one of the big four says so and nothing is delivered
@@ -84,7 +52,7 @@ const again: Rule = ({ retryAfterMs }, reason) => ended(repeat(reason, retryAfte
  * subscribe with a push service of his own that refuses everything.
  */
 const signatureRefused: Rule = ({ from }, reason, deliveries) => {
-  if (deliveries.originDelivers()) return ended({ kind: 'dropped', reason });
+  if (deliveries.originDelivers()) return rejected({ kind: 'dropped', reason });
   const isOurs = from !== 'other' && !deliveries.anybodyDelivers();
   return {
     outcome: isOurs ? { kind: 'misconfigured', reason } : repeat(reason, SIGNATURE_REFUSED_PAUSE_MS),
@@ -181,25 +149,6 @@ export function judgeAnswer(answer: PushServiceAnswer, deliveries: Deliveries): 
   if (status >= 500) return trouble(answer, reason, deliveries);
   // Redirects are not followed: they would lead past the guard. Whatever is left is no push service's answer.
   return (byStatus[status] ?? dropped)(answer, reason, deliveries);
-}
-
-/** The origin of an endpoint, unless it is one of the big four's. */
-export function strangerOf({ serviceId }: Device): string | null {
-  const origin = URL.canParse(serviceId) ? new URL(serviceId).origin : null;
-  return origin !== null && isKnownOrigin(origin) ? null : origin;
-}
-
-/** Whether the origin is one of the big four's, which no client can set up. */
-export const isKnownOrigin = (origin: string): boolean =>
-  origin.startsWith('https:') && pushServiceOf(new URL(origin).hostname) !== 'other';
-
-/** `host`: a host name in lower case. */
-export function pushServiceOf(host: string): PushServiceName {
-  if (host === 'fcm.googleapis.com') return 'google';
-  if (host.endsWith('.push.apple.com')) return 'apple';
-  if (host.endsWith('.push.services.mozilla.com')) return 'mozilla';
-  if (host.endsWith('.notify.windows.com')) return 'microsoft';
-  return 'other';
 }
 
 /** Reads an answer; never throws. Bodies are believed whoever sends them, because all they decide is one push. */

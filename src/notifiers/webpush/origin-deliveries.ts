@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.js';
 import { Refusals, ServedDevices } from '../refusals.js';
 import type { Deliveries } from './answers.js';
 
@@ -7,10 +8,11 @@ const ORIGINS_MAX = 4096;
 export class OriginDeliveries {
   readonly #served = new ServedDevices();
   readonly #all = new Refusals(this.#served);
-  /** Least recently used first. */
-  readonly #origins = new Map<string, Refusals>();
+  readonly #origins: BoundedMap<Refusals>;
 
-  constructor(private readonly maxOrigins: number = ORIGINS_MAX) {}
+  constructor(maxOrigins: number = ORIGINS_MAX) {
+    this.#origins = new BoundedMap(maxOrigins);
+  }
 
   get size(): number {
     return this.#origins.size;
@@ -30,12 +32,7 @@ export class OriginDeliveries {
 
   #of(origin: string): Refusals {
     const refusals = this.#origins.get(origin) ?? new Refusals(this.#served);
-    this.#origins.delete(origin);
     this.#origins.set(origin, refusals);
-    if (this.#origins.size > this.maxOrigins) {
-      const [oldest = ''] = this.#origins.keys();
-      this.#origins.delete(oldest);
-    }
     return refusals;
   }
 }

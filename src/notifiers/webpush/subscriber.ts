@@ -1,4 +1,3 @@
-import type { WebPushKeys } from '../../crypto/web-push.js';
 import { badValue, type ClientError } from '../../domain/errors.js';
 import type { Device } from '../../domain/device.js';
 import { fail, type Result } from '../../domain/result.js';
@@ -6,21 +5,8 @@ import type { EndpointGuard } from '../endpoint-guard.js';
 import type { ValidationPurpose } from '../port.js';
 import { deviceOf, readServiceInfo } from '../service-info.js';
 import { missingField, readEndpointField, readKeyFields, readVapidKeyField } from './fields.js';
-import { decodeSubscriberData, encodeSubscriberData } from './subscriber-data.js';
+import { encodeSubscriberData } from './subscriber-data.js';
 import type { VapidKeys } from './vapid.js';
-
-/** What is kept with a subscription: how its pushes are encrypted and signed. */
-export interface Subscriber {
-  readonly keys: WebPushKeys;
-  /** `VapidKey.id` of the key that the browser subscribed with. */
-  readonly vapidKeyId: Buffer;
-}
-
-/** null for service data without keys or without a VAPID key, and for what is no service data at all. */
-export function decodeSubscriber(serviceData: Buffer | null): Subscriber | null {
-  const { keys = null, vapidKeyId = null } = decodeSubscriberData(serviceData) ?? {};
-  return keys === null || vapidKeyId === null ? null : { keys, vapidKeyId };
-}
 
 /**
  * The device that a `service_info` names: `PushSubscription.toJSON()` of a browser, `{endpoint, keys: {p256dh, auth}}`,

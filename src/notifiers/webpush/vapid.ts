@@ -1,5 +1,6 @@
 import type { Clock } from '../../domain/clock.js';
 import { fail, ok, type Result } from '../../domain/result.js';
+import { BoundedMap } from '../bounded-map.js';
 import { parseVapidKey, signEs256Token, type VapidKey } from '../../crypto/vapid-key.js';
 import { readCredentialFile } from '../credential-files.js';
 
@@ -67,15 +68,16 @@ interface SignedToken {
 
 /** The `authorization` header of every key and push service, signed when first asked for and kept for hours. */
 export class VapidTokens {
-  /** Least recently used first. */
-  readonly #tokens = new Map<string, SignedToken>();
+  readonly #tokens: BoundedMap<SignedToken>;
 
   constructor(
     private readonly subject: string,
     private readonly clock: Clock,
     /** Anybody can name a new push service with every subscription. */
-    private readonly maxTokens: number = TOKENS_MAX,
-  ) {}
+    maxTokens: number = TOKENS_MAX,
+  ) {
+    this.#tokens = new BoundedMap(maxTokens);
+  }
 
   get size(): number {
     return this.#tokens.size;
@@ -86,14 +88,9 @@ export class VapidTokens {
     const name = `${key.publicText} ${origin}`;
     const nowSeconds = Math.floor(this.clock.nowMs() / 1000);
     const known = this.#tokens.get(name);
-    if (known !== undefined) this.#tokens.delete(name);
     const token =
       known !== undefined && isFresh(known, nowSeconds) ? known : this.#sign(key, origin, nowSeconds);
     this.#tokens.set(name, token);
-    if (this.#tokens.size > this.maxTokens) {
-      const [oldest = ''] = this.#tokens.keys();
-      this.#tokens.delete(oldest);
-    }
     return token.header;
   }
 

@@ -1,34 +1,30 @@
-import { blake2b } from '../../crypto/keyed-hash.js';
 import type { VapidKey } from '../../crypto/vapid-key.js';
 import { encryptWebPush, type WebPushKeys } from '../../crypto/web-push.js';
-import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
+import { parseRetryAfterMs } from '../../delivery-rules/retry-after.js';
 import type { Clock } from '../../domain/clock.js';
 import type { ClientError } from '../../domain/errors.js';
 import type { Device } from '../../domain/device.js';
-import { SERVICE_ID_MAX_BYTES, type ServiceName } from '../../domain/ids.js';
+import type { ServiceName } from '../../domain/ids.js';
 import type { Outcome } from '../../domain/outcome.js';
 import type { Push } from '../../domain/push.js';
 import { fail, ok, type Result } from '../../domain/result.js';
-import { readOptionalFile } from '../credential-files.js';
-import { trustAnchors } from '../endpoint.js';
-import { EndpointGuard, invalidNetwork } from '../endpoint-guard.js';
 import type { ResolveName } from '../endpoint-names.js';
-import { EndpointPauses } from '../endpoint-pauses.js';
-import { HttpClient, httpOptionsOf, type HttpResult } from '../http-client.js';
-import { OriginGates, type GateResult } from '../origin-gates.js';
+import { openEndpointTools, type EndpointTools } from '../endpoint-traffic.js';
+import { verdictOfFailure, type Verdict } from '../endpoint-verdict.js';
+import { HttpClient, type HttpResult } from '../http-client.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth, ValidationPurpose } from '../port.js';
-import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { pushServiceOf, strangerOf } from '../push-services.js';
+import { judgeAnswer, parseAnswer } from './answers.js';
+import { WEBPUSH_MAX_PAYLOAD_BYTES } from './body.js';
 import {
-  isKnownOrigin,
-  judgeAnswer,
-  parseAnswer,
-  pushServiceOf,
-  strangerOf,
-  type Verdict,
-} from './answers.js';
-import { WEBPUSH_MAX_PAYLOAD_BYTES, webpushText } from './body.js';
+  MAX_TTL_SECONDS,
+  messageOf,
+  SERVICE_DATA_CORRUPT,
+  topicOf,
+  type EndpointMessage,
+} from './message.js';
 import { OriginDeliveries } from './origin-deliveries.js';
-import { decodeSubscriber, readSubscription } from './subscriber.js';
+import { readSubscription } from './subscriber.js';
 import { loadVapidKeys, subjectProblem, VapidTokens, type VapidKeys } from './vapid.js';
 import type { WebpushEntry } from './webpush-entry.js';
 
@@ -38,24 +34,8 @@ export interface WebpushDependencies {
   readonly resolve?: ResolveName;
 }
 
-/** Four weeks: no push service keeps a message longer. */
-const MAX_TTL_SECONDS = 2_419_200;
-const MAX_IN_FLIGHT = 256;
-const CONNECTIONS_PER_ORIGIN = 8;
-/** Requests that one push service may have waiting for each of its connections, so that these are never idle. */
-const REQUESTS_PER_CONNECTION = 4;
-/** Share of the requests that servers may have together that nobody knows yet: see `OriginGates`. */
-const STRANGERS_SHARE = 1 / 4;
-/** 32 characters, the most that a Topic may have (RFC 8030, 5.4); Apple wants whole groups of four as well. */
-const TOPIC_BYTES = 24;
-
-const dropped = (reason: string): Outcome => ({ kind: 'dropped', reason });
-const EXPIRED = dropped('expired');
-const TOO_LARGE = dropped('too-large');
-const SERVICE_DATA_CORRUPT = dropped('service-data-corrupt');
-const ENDPOINT_NOT_ALLOWED = dropped('endpoint-not-allowed');
 /** The file of the key that the browser subscribed with was taken out of the options. */
-const VAPID_KEY_GONE = dropped('vapid-key-gone');
+const VAPID_KEY_GONE: Outcome = { kind: 'dropped', reason: 'vapid-key-gone' };
 
 /** A `Notifier` whose clients must know a public key before they can subscribe anywhere. */
 export interface WebpushNotifier extends Notifier {
@@ -78,50 +58,26 @@ export function createWebpushNotifier(
   if (subject === '') return fail('subject is missing');
   const problem = subjectProblem(subject);
   if (problem !== null) return fail(problem);
-  const allowNetworks = entry.allowNetworks ?? [];
-  if (invalidNetwork(allowNetworks) !== null) return fail('allowNetworks: expected ADDRESS/BITS');
-  const ca = readOptionalFile('caFile', entry.caFile);
-  if (!ca.ok) return ca;
-  const guard = new EndpointGuard({
-    allowHttp: entry.allowHttp ?? false,
-    allowNetworks,
-    ports: entry.ports ?? [443],
-    maxUrlLength: SERVICE_ID_MAX_BYTES,
-    ...(resolve === undefined ? {} : { resolve }),
-  });
-  const connections = entry.connections ?? CONNECTIONS_PER_ORIGIN;
-  const http = httpOptionsOf({ ...entry, connections }, { trustAnchors: trustAnchors(ca.value), guard });
+  const tools = openEndpointTools(entry, clock, resolve);
+  if (!tools.ok) return tools;
   return ok(
-    new BrowserNotifier(service, entry, clock, {
-      guard,
+    new BrowserNotifier(service, entry, clock, tools.value, {
       vapidKeys: vapidKeys.value,
       tokens: new VapidTokens(subject, clock),
-      client: new HttpClient(http),
-      gates: new OriginGates({
-        maxInFlight: connections * REQUESTS_PER_CONNECTION,
-        strangersInFlight: Math.ceil((entry.maxInFlight ?? MAX_IN_FLIGHT) * STRANGERS_SHARE),
-        isKnown: isKnownOrigin,
-        pauseMaxMs: entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS,
-      }),
+      client: new HttpClient(tools.value.http),
     }),
   );
 }
 
 interface Parts {
-  readonly guard: EndpointGuard;
   readonly vapidKeys: VapidKeys;
   readonly tokens: VapidTokens;
   readonly client: HttpClient;
-  readonly gates: OriginGates;
 }
 
-/** One push, ready but for the encryption. */
-interface Message {
-  readonly url: URL;
-  readonly plaintext: Buffer;
+interface Message extends EndpointMessage {
   readonly keys: WebPushKeys;
   readonly vapidKey: VapidKey;
-  readonly ttlSeconds: number;
 }
 
 class BrowserNotifier implements WebpushNotifier {
@@ -131,9 +87,7 @@ class BrowserNotifier implements WebpushNotifier {
   readonly vapidPublicKeys: readonly string[];
   readonly #parts: Parts;
   readonly #deliveries = new OriginDeliveries();
-  readonly #pauses = new EndpointPauses();
   readonly #maxTtlSeconds: number;
-  readonly #retryAfterMaxMs: number;
   readonly #hasTopic: boolean;
   /** Why the push services refuse us; null when they do not. */
   #refusal: string | null = null;
@@ -142,11 +96,11 @@ class BrowserNotifier implements WebpushNotifier {
     readonly service: ServiceName,
     entry: WebpushEntry,
     private readonly clock: Clock,
+    private readonly tools: EndpointTools,
     parts: Parts,
   ) {
     this.#parts = parts;
     this.#maxTtlSeconds = entry.maxTtlSeconds ?? MAX_TTL_SECONDS;
-    this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
     this.#hasTopic = entry.topic ?? true;
     this.vapidPublicKeys = parts.vapidKeys.publicTexts;
     this.capabilities = {
@@ -155,37 +109,20 @@ class BrowserNotifier implements WebpushNotifier {
       maxPayloadBytes: WEBPUSH_MAX_PAYLOAD_BYTES,
       supportsExpiry: true,
       supportsPriority: true,
-      maxInFlight: entry.maxInFlight ?? MAX_IN_FLIGHT,
+      maxInFlight: tools.maxInFlight,
     };
   }
 
   validate(serviceInfo: unknown, purpose: ValidationPurpose): Result<Device, ClientError> {
-    return readSubscription(serviceInfo, purpose, this.#parts.guard, this.#parts.vapidKeys);
+    return readSubscription(serviceInfo, purpose, this.tools.guard, this.#parts.vapidKeys);
   }
 
   async send(push: Push, signal: AbortSignal): Promise<Outcome> {
     const message = this.#messageFor(push);
     if (!message.ok) return message.error;
-    const nowMs = this.clock.nowMs();
-    const { serviceId } = push.device;
-    const pausedMs = this.#pauses.leftMs(serviceId, nowMs);
-    if (pausedMs > 0) return { kind: 'postponed', reason: 'endpoint-paused', afterMs: pausedMs };
-    const { gates } = this.#parts;
-    const { origin } = message.value.url;
-    const refusal = gates.enter(origin, nowMs);
-    if (refusal !== null) {
-      return { kind: 'postponed', reason: refusal.reason, afterMs: refusal.postponeMs };
-    }
-    let learnt: GateResult = { kind: 'unknown' };
-    try {
-      const verdict = await this.#request(push, message.value, signal);
-      learnt = verdict.origin;
-      const { pauseEndpointMs } = verdict;
-      if (pauseEndpointMs > 0) this.#pauses.pause(serviceId, this.clock.nowMs() + pauseEndpointMs);
-      return verdict.outcome;
-    } finally {
-      gates.leave(origin, this.clock.nowMs(), learnt, serviceId);
-    }
+    return this.tools.traffic.pass(push.device.serviceId, message.value.url.origin, () =>
+      this.#request(push, message.value, signal),
+    );
   }
 
   /** A push service that does not answer says nothing about the others, so only refusals of ours count here. */
@@ -199,26 +136,12 @@ class BrowserNotifier implements WebpushNotifier {
   }
 
   #messageFor(push: Push): Result<Message, Outcome> {
-    const leftMs = push.expiresAtMs - this.clock.nowMs();
-    if (leftMs <= 0) return fail(EXPIRED);
-    const payload = encPayloadOf(push.content);
-    if (payload === null) return fail(NOT_SEALED);
-    if (push.content.payload.length > WEBPUSH_MAX_PAYLOAD_BYTES) return fail(TOO_LARGE);
-    const { guard, vapidKeys } = this.#parts;
-    const url = guard.checkUrl(push.device.serviceId);
-    if (!url.ok) return fail(ENDPOINT_NOT_ALLOWED);
-    const subscriber = decodeSubscriber(push.device.serviceData);
-    if (subscriber === null) return fail(SERVICE_DATA_CORRUPT);
-    const vapidKey = vapidKeys.ofId(subscriber.vapidKeyId);
-    if (vapidKey === null) return fail(VAPID_KEY_GONE);
-    return ok({
-      url: url.value,
-      plaintext: webpushText(payload),
-      keys: subscriber.keys,
-      vapidKey,
-      // A TTL of 0 is for "now or never", and Apple refuses it.
-      ttlSeconds: Math.min(this.#maxTtlSeconds, Math.max(1, Math.floor(leftMs / 1000))),
-    });
+    const message = messageOf(push, this.clock.nowMs(), this.tools.guard, this.#maxTtlSeconds);
+    if (!message.ok) return message;
+    const { keys, vapidKeyId } = message.value.subscriber;
+    if (keys === null || vapidKeyId === null) return fail(SERVICE_DATA_CORRUPT);
+    const vapidKey = this.#parts.vapidKeys.ofId(vapidKeyId);
+    return vapidKey === null ? fail(VAPID_KEY_GONE) : ok({ ...message.value, keys, vapidKey });
   }
 
   async #request(push: Push, message: Message, signal: AbortSignal): Promise<Verdict> {
@@ -239,7 +162,7 @@ class BrowserNotifier implements WebpushNotifier {
     { status, headers, body }: Extract<HttpResult, { kind: 'answer' }>,
   ): Verdict {
     const nowMs = this.clock.nowMs();
-    const retryAfterMs = parseRetryAfterMs(headers['retry-after'], nowMs, this.#retryAfterMaxMs);
+    const retryAfterMs = parseRetryAfterMs(headers['retry-after'], nowMs, this.tools.retryAfterMaxMs);
     const answer = parseAnswer(url.hostname, status, headers, body, retryAfterMs);
     // A client may name another of our keys later, with which the same endpoint refuses us.
     const subscription = `${vapidKey.publicText} ${device.serviceId}`;
@@ -268,20 +191,4 @@ class BrowserNotifier implements WebpushNotifier {
         : {}),
     };
   }
-}
-
-/** A message that is sent again takes the place of the first one, if that still waits (RFC 8030, 5.4). */
-const topicOf = (dedupeKey: Buffer): string => blake2b(TOPIC_BYTES, [dedupeKey]).toString('base64url');
-
-/** No answer: it is this origin's trouble, never the notifier's. */
-function verdictOfFailure(reason: Extract<HttpResult, { kind: 'failure' }>['reason']): Verdict {
-  const saysNothing = reason === 'forbidden-address' || reason === 'aborted' || reason === 'closed';
-  return {
-    outcome:
-      reason === 'forbidden-address'
-        ? dropped(reason)
-        : { kind: 'retry', reason, cause: 'server', afterMs: null, scope: 'push' },
-    origin: { kind: saysNothing ? 'unknown' : 'failed' },
-    pauseEndpointMs: 0,
-  };
 }

@@ -1,3 +1,5 @@
+import { BoundedMap } from '../bounded-map.js';
+
 /** Without a `Retry-After`: a minute, twice as long each time (spec uwpx-push, 6.4) … */
 const FIRST_WAIT_MS = 60_000;
 /** … up to this. */
@@ -15,9 +17,11 @@ interface Throttle {
  * the one that was told first is forgotten, and WNS says it again. Time comes in with every call.
  */
 export class Throttles {
-  readonly #throttles = new Map<string, Throttle>();
+  readonly #throttles: BoundedMap<Throttle>;
 
-  constructor(private readonly maxKeys: number) {}
+  constructor(maxKeys: number) {
+    this.#throttles = new BoundedMap(maxKeys);
+  }
 
   get size(): number {
     return this.#throttles.size;
@@ -37,8 +41,6 @@ export class Throttles {
     const unaskedMs = before?.nextMs ?? FIRST_WAIT_MS;
     const waitMs = retryAfterMs ?? unaskedMs;
     const nextMs = retryAfterMs === null ? Math.min(unaskedMs * 2, MAX_WAIT_MS) : unaskedMs;
-    this.#throttles.delete(key);
-    if (this.#throttles.size >= this.maxKeys) this.#forgetFirst();
     this.#throttles.set(key, { untilMs: nowMs + waitMs, waitMs, nextMs });
     return waitMs;
   }
@@ -46,13 +48,6 @@ export class Throttles {
   /** Something was taken again. */
   passed(key: string, nowMs: number): void {
     if (this.#throttles.size > 0 && this.remainingMs(key, nowMs) === 0) this.#throttles.delete(key);
-  }
-
-  #forgetFirst(): void {
-    for (const key of this.#throttles.keys()) {
-      this.#throttles.delete(key);
-      return;
-    }
   }
 }
 

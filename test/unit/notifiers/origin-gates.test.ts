@@ -54,6 +54,16 @@ describe('the gate of an origin', () => {
     expect(gates.enter(A, 63_000)).toMatchObject({ postponeMs: originGatesDefaults.throttledMs });
   });
 
+  it('is not shut for longer because the clock was put back', () => {
+    const gates = new OriginGates({ failuresUntilBackOff: 1 });
+    pass(gates, A, 5_000_000, { kind: 'throttled', afterMs: 60_000 });
+    pass(gates, B, 5_000_000, FAILED);
+    expect(gates.enter(A, 5_000_000)).not.toBeNull();
+    expect(gates.enter(B, 5_000_000)).not.toBeNull();
+    expect(gates.enter(A, 1_000_000)).toBeNull();
+    expect(gates.enter(B, 1_000_000)).toBeNull();
+  });
+
   it('is not opened earlier by a second, shorter wish', () => {
     const gates = new OriginGates();
     expect(enterMany(gates, A, 2)).toBe(2);
