@@ -89,6 +89,12 @@ export class AccessTokens {
     return current === null ? this.#renew(this.clock.nowMs()) : ok(current);
   }
 
+  /** For one request: at once as a rule. Fails with the outcome that the push gets. */
+  async forRequest(signal: AbortSignal): Promise<Result<string, Outcome>> {
+    const current = this.current();
+    return current === null ? this.waitFor(signal) : ok(current);
+  }
+
   /** The same for a push that may be aborted, or closed under, while it waits: neither waits for the endpoint. */
   waitFor(signal: AbortSignal): Promise<Result<string, Outcome>> {
     if (signal.aborted) return Promise.resolve(fail(waitEnded('aborted')));

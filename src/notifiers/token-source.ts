@@ -4,6 +4,26 @@ import { requestClientCredentials, type ClientCredentials } from './client-crede
 import { HttpClient, httpDefaults } from './http-client.js';
 import type { NotifierHealth } from './port.js';
 
+/** Options of the notifiers with one provider over HTTP/1.1 and access tokens by client credentials. */
+export interface TokenHttpEntry {
+  /** `https://HOST:PORT` where requests go instead of to the provider's hosts. */
+  readonly endpoint?: string | null;
+  /** Instead of the provider's. */
+  readonly tokenEndpoint?: string | null;
+  /** PEM: trusted for `endpoint` and `tokenEndpoint` beside the usual anchors. */
+  readonly caFile?: string | null;
+  /** To one host; each carries one request at a time. Default 32. */
+  readonly connections?: number;
+  /** Requests at once, over all hosts. */
+  readonly maxInFlight?: number;
+  readonly connectTimeoutMs?: number;
+  readonly requestTimeoutMs?: number;
+  /** For one request of an access token. Default 10,000. */
+  readonly tokenTimeoutMs?: number;
+  /** A longer `Retry-After` is cut to this. */
+  readonly retryAfterMaxMs?: number;
+}
+
 export interface TokenSourceOptions {
   readonly credentials: ClientCredentials;
   readonly clock: Clock;

@@ -127,8 +127,7 @@ class HuaweiNotifier implements Notifier {
 
   async #attempt(push: Push, signal: AbortSignal, mayRenew: boolean): Promise<Outcome> {
     const { tokens } = this.source;
-    const current = tokens.current();
-    const token = current === null ? await tokens.waitFor(signal) : ok(current);
+    const token = await tokens.forRequest(signal);
     if (!token.ok) return token.error;
     const leftMs = push.expiresAtMs - this.clock.nowMs();
     if (leftMs <= 0) return EXPIRED;

@@ -4,7 +4,7 @@ import type { Device } from '../../domain/device.js';
 import type { ServiceName } from '../../domain/ids.js';
 import type { Outcome } from '../../domain/outcome.js';
 import type { Push } from '../../domain/push.js';
-import { ok, type Result } from '../../domain/result.js';
+import type { Result } from '../../domain/result.js';
 import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
 import { outcomeOfHttpFailure, type HttpClient, type HttpFailure, type HttpResult } from '../http-client.js';
 import { OriginGates, type GateResult } from '../origin-gates.js';
@@ -94,8 +94,7 @@ export class ChannelNotifier implements Notifier {
     const throttledMs = this.#throttledChannels.remainingMs(push.device.serviceId, this.clock.nowMs());
     if (throttledMs > 0) return { kind: 'postponed', reason: 'channel-throttled', afterMs: throttledMs };
     const { tokens } = this.source;
-    const current = tokens.current();
-    const token = current === null ? await tokens.waitFor(signal) : ok(current);
+    const token = await tokens.forRequest(signal);
     if (!token.ok) return token.error;
 
     const nowMs = this.clock.nowMs();
