@@ -98,6 +98,8 @@ const passing: Readonly<Record<string, Failure>> = {
   '70020002': 'server',
 };
 
+export const documentedGrantErrors: readonly string[] = [...knownDenials, ...Object.keys(passing)];
+
 function readGrantAnswer(status: number, body: string, afterMs: number | null): GrantResult {
   if (status === 429) return { kind: 'failed', cause: 'throttled', afterMs };
   if (status === 408 || status >= 500) return { kind: 'failed', cause: 'server', afterMs };

@@ -4,7 +4,11 @@ import { generateVapidKey, vapidKeyPem } from '../../src/crypto/vapid-key.js';
 import type { Device } from '../../src/domain/device.js';
 import type { Outcome } from '../../src/domain/outcome.js';
 import type { Push } from '../../src/domain/push.js';
-import { BUSY_DEVICE_PAUSE_MS, documentedAnswers } from '../../src/notifiers/webpush/answers.js';
+import {
+  BUSY_DEVICE_PAUSE_MS,
+  documentedAnswers,
+  SIGNATURE_REFUSED_PAUSE_MS,
+} from '../../src/notifiers/webpush/answers.js';
 import { vapidPublicKeysOf } from '../../src/notifiers/webpush/public-keys.js';
 import type { WebpushEntry } from '../../src/notifiers/webpush/webpush-entry.js';
 import { createWebpushNotifier, type WebpushNotifier } from '../../src/notifiers/webpush/webpush-notifier.js';
@@ -519,6 +523,8 @@ describe('an answer by its status', () => {
     ['301', { status: 301, headers: { location: 'https://127.0.0.1/' } }, { ...dropped, reason: 'http-301' }],
     ['307', { status: 307, headers: { location: 'https://127.0.0.1/' } }, { ...dropped, reason: 'http-307' }],
     ['400', { status: 400 }, { ...dropped, reason: 'http-400' }],
+    ['401', { status: 401 }, { ...retry, reason: 'http-401', afterMs: SIGNATURE_REFUSED_PAUSE_MS }],
+    ['403', { status: 403, body: 'no' }, { ...retry, reason: 'http-403' }],
     ['404', { status: 404 }, { ...dead, reason: 'http-404' }],
     ['404 with HTML', { status: 404, body: '<html>' }, { ...dead, reason: 'http-404' }],
     ['405', { status: 405 }, dropped],

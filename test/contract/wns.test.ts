@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/domain/outcome.js';
 import type { Push } from '../../src/domain/push.js';
+import { documentedGrantErrors } from '../../src/notifiers/client-credentials-grant.js';
 import { documentedWnsStatuses } from '../../src/notifiers/wns/answers.js';
 import type { WnsEntry } from '../../src/notifiers/wns/wns-entry.js';
 import { createWnsNotifier } from '../../src/notifiers/wns/wns-notifier.js';
@@ -530,6 +531,37 @@ describe('access tokens', () => {
     expect(await send(notifier)).toMatchObject(outcome);
     expect(oauth.http.requests - requests).toBe(1);
     expect(notifier.health().state).toBe('failing');
+  });
+
+  describe('are refused with a documented word', () => {
+    const passing = (cause: string): object => ({ kind: 'retry', cause, scope: 'notifier' });
+    const cases: Readonly<Record<string, object>> = {
+      invalid_client: { kind: 'misconfigured' },
+      invalid_grant: { kind: 'misconfigured' },
+      invalid_request: { kind: 'misconfigured' },
+      invalid_resource: { kind: 'misconfigured' },
+      invalid_scope: { kind: 'misconfigured' },
+      unauthorized_client: { kind: 'misconfigured' },
+      unsupported_grant_type: { kind: 'misconfigured' },
+      access_denied: { kind: 'misconfigured' },
+      consent_required: { kind: 'misconfigured' },
+      server_error: passing('server'),
+      temporarily_unavailable: passing('server'),
+      '1302': passing('throttled'),
+      '70001401': passing('server'),
+      '70001402': passing('server'),
+      '70020002': passing('server'),
+    };
+
+    it('that is in the table', () => {
+      expect([...documentedGrantErrors].sort()).toEqual(Object.keys(cases).sort());
+    });
+
+    it.each(Object.entries(cases))('%s', async (error, outcome) => {
+      oauth.http.standing = { status: 400, body: { error } };
+      const reason = 'cause' in outcome ? 'no-access-token' : error;
+      expect(await send(start())).toMatchObject({ ...outcome, reason });
+    });
   });
 
   it('cannot be had where nobody is', async () => {
