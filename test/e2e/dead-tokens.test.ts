@@ -95,6 +95,13 @@ describe('dead tokens', { timeout: 60_000 }, () => {
     expect(await server.metric('waggle_subscriptions{notifier="apns"}')).toBe(1);
     expect(await server.metric('waggle_subscriptions{notifier="firebase"}')).toBe(0);
 
+    // Meanwhile, as each takes a while to start.
+    const asked = Promise.all([
+      waggle('devices', 'deleted'),
+      waggle('devices', 'undelete', '--dry-run'),
+      waggle('devices', 'undelete', '--service', 'huawei'),
+    ]);
+
     // The first renewal of the living may have been under way together with one of the dead. After two more, each at
     // least a second later, every other account has had its turn too.
     const isPutOff = (one: Subscriber, since: readonly number[]): boolean =>
@@ -119,11 +126,7 @@ describe('dead tokens', { timeout: 60_000 }, () => {
 
     for (const { answers } of [world.apns, world.fcm])
       for (const { phone } of [iphone, android]) answers.forToken(phone.token, null);
-    const [deleted, dryRun, nobody] = await Promise.all([
-      waggle('devices', 'deleted'),
-      waggle('devices', 'undelete', '--dry-run'),
-      waggle('devices', 'undelete', '--service', 'huawei'),
-    ]);
+    const [deleted, dryRun, nobody] = await asked;
     expect(deleted).toEqual({ code: 0, said: 'apns 1\nfirebase 1' });
     expect(dryRun).toEqual({ code: 0, said: 'would restore 2 subscriptions' });
     expect(nobody).toEqual({ code: 0, said: 'restored 0 subscriptions' });
@@ -179,8 +182,12 @@ describe('dead tokens', { timeout: 60_000 }, () => {
     await eventually(() => world.apns.pushes.length >= devices - allowed, { what: 'those that were kept' });
     for (const one of spared) expect(textsFor(one)).toEqual(['all is well']);
     expect(doomed.filter((one) => textsFor(one).length === 0)).toHaveLength(allowed);
-    const restored = await waggle('devices', 'undelete', '--service', 'apns');
-    expect(restored).toEqual({ code: 0, said: `restored ${allowed} subscriptions` });
+    const restored = await fetch(`${server.adminAddress}/devices/undelete`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"service":"apns"}',
+    });
+    expect(await restored.json()).toEqual({ restored: allowed, skipped: 0 });
     expect(await server.metric('waggle_subscriptions{notifier="apns"}')).toBe(devices);
     for (const one of doomed) expect(server.output()).not.toContain(one.phone.token.slice(0, 16));
   });
