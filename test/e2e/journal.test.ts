@@ -237,6 +237,8 @@ describeWithPostgres('the journal and kill -9', (postgres) => {
         const arrivedIds = new Set([...provider.arrivals.values()].flat());
         const waitingIds = new Set(waiting.values());
         expect([...committed].filter((id) => !waitingIds.has(id) && !arrivedIds.has(id))).toEqual([]);
+        // Nothing is sent before it is committed.
+        expect([...arrivedIds].filter((id) => !committed.has(id))).toEqual([]);
         const openNow = [...waiting.keys()].filter((name) => provider.arrivals.has(name));
         for (const name of openNow) open.set(name, (open.get(name) ?? 0) + 1);
         for (const [name, id] of waiting) everWaited.set(name, id);
