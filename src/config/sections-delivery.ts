@@ -19,7 +19,7 @@ export const deliverySection: OptionsOf<Config['delivery']> = {
     max: 1_000_000,
   }),
   maxInFlight: wholeNumber({
-    doc: 'Requests that one notifier has open at its provider at once: the upper end of its window.',
+    doc: 'Requests that one notifier has open at its provider at once (apns and firebase: on each connection): the upper end of its window.',
     unit: 'requests',
     default: 500,
     min: 1,

@@ -40,6 +40,6 @@ export const defaultHiveOptions: HiveOptions = {
   maxServices: 64,
   maxInFlight: 500,
   roomTimeoutMs: 5_000,
-  awayRetryMs: 5_000,
+  awayRetryMs: 1_000,
   listener: {},
 };

@@ -334,7 +334,7 @@ export function registerGauges(
   });
   metrics.labelledGauge(
     'waggle_notifier_held',
-    'pushes in memory',
+    'pushes in memory, without those that pacing holds',
     'notifier',
     ofActors((status) => status.held),
   );

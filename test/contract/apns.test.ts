@@ -328,10 +328,20 @@ describe('a token of another app', () => {
     const reason = 'DeviceTokenNotForTopic';
     expect(await notifier.send(pushFor(foreign), never)).toEqual({ kind: 'misconfigured', reason });
     await notifier.send(pushFor(apnsToken()), never);
-    for (let count = 0; count < 20; count += 1) {
+    for (let count = 0; count < 30; count += 1) {
       expect(await notifier.send(pushFor(foreign), never)).toEqual({ kind: 'dropped', reason });
     }
-    expect(await notifier.send(pushFor(foreign), never)).toEqual({ kind: 'misconfigured', reason });
+  });
+
+  it('speaks against us when those are refused that were served before', async () => {
+    const served = [apnsToken(), apnsToken(), apnsToken()];
+    const notifier = start();
+    for (const token of served) await notifier.send(pushFor(token), never);
+    for (const token of served)
+      apns.answers.forToken(token, { status: 400, body: { reason: 'DeviceTokenNotForTopic' } });
+    for (const token of served) {
+      expect(await notifier.send(pushFor(token), never)).toMatchObject({ kind: 'misconfigured' });
+    }
   });
 });
 

@@ -11,7 +11,7 @@ export interface ApnsAnswer {
   readonly retryAfterMs: number | null;
 }
 
-/** Asked where an answer may be the fault of one device or ours; see `DeliveryStreak`. */
+/** Asked where an answer may be the fault of one device or ours; see `Refusals`. */
 type IsOfDevice = () => boolean;
 
 type Rule = (answer: ApnsAnswer, reason: string, isOfDevice: IsOfDevice) => Outcome;

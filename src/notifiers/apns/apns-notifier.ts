@@ -8,12 +8,12 @@ import type { Push } from '../../domain/push.js';
 import { fail, ok, type Result } from '../../domain/result.js';
 import { readOptionalFile } from '../credential-files.js';
 import { parseOptionalEndpoint, trustAnchors } from '../endpoint.js';
-import { DeliveryStreak } from '../delivery-streak.js';
 import { Http2Client, http2OptionsOf } from '../http2-client.js';
 import type { Http2Result } from '../http2-exchange.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
 import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
 import { LARGEST_SEALED_BYTES } from '../sealed-size.js';
+import { Refusals } from '../refusals.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { outcomeOfFailure } from '../transport-outcome.js';
 import { apnsOutcome, parseApnsBody } from './answers.js';
@@ -96,8 +96,7 @@ class ApnsNotifier implements Notifier {
   readonly capabilities: NotifierCapabilities;
   readonly #client: Http2Client;
   readonly #retryAfterMaxMs: number;
-  readonly #streak = new DeliveryStreak();
-  readonly #isOfDevice = (): boolean => this.#streak.refusalIsOfDevice();
+  readonly #refusals = new Refusals();
   readonly #collapse: boolean;
 
   constructor(
@@ -157,7 +156,7 @@ class ApnsNotifier implements Notifier {
     const request = { headers: this.#headers(push, authorization), body, signal };
     this.#client.send(request, (result) => {
       if (result.kind === 'answer' && result.status === 200) {
-        this.#streak.delivered();
+        this.#refusals.delivered(push.device.serviceId);
         return resolve(DELIVERED);
       }
       if (
@@ -168,17 +167,17 @@ class ApnsNotifier implements Notifier {
       ) {
         return this.#attempt(push, body, signal, false, resolve);
       }
-      resolve(this.#outcome(result));
+      resolve(this.#outcome(result, push.device.serviceId));
     });
   }
 
-  #outcome(result: Http2Result): Outcome {
+  #outcome(result: Http2Result, device: string): Outcome {
     if (result.kind === 'failure') return outcomeOfFailure(result.reason);
     const { reason, timestampMs } = parseApnsBody(result.body);
     if (reason === 'Shutdown') this.#client.renewConnections();
     const retryAfterMs = parseRetryAfterMs(result.retryAfter, this.clock.nowMs(), this.#retryAfterMaxMs);
     const answer = { status: result.status, reason, timestampMs, retryAfterMs };
-    const outcome = apnsOutcome(answer, this.#isOfDevice);
+    const outcome = apnsOutcome(answer, () => this.#refusals.isOfDevice(device));
     if (outcome.kind === 'retry' && outcome.scope === 'notifier') this.#client.holdBack();
     return outcome;
   }

@@ -14,7 +14,7 @@ export interface FcmError {
   readonly retryAfterMs: number | null;
 }
 
-/** Asked where an answer may be the fault of one device or ours; see `DeliveryStreak`. */
+/** Asked where an answer may be the fault of one device or ours; see `Refusals`. */
 type IsOfDevice = () => boolean;
 
 type Rule = (error: FcmError, reason: string, isOfDevice: IsOfDevice) => Outcome;

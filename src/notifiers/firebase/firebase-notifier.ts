@@ -9,11 +9,11 @@ import type { Push } from '../../domain/push.js';
 import { fail, ok, type Result } from '../../domain/result.js';
 import { readOptionalFile } from '../credential-files.js';
 import { parseEndpoint, trustAnchors, type ProviderEndpoint } from '../endpoint.js';
-import { DeliveryStreak } from '../delivery-streak.js';
 import { Http2Client, http2OptionsOf } from '../http2-client.js';
 import type { Http2Result } from '../http2-exchange.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
 import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
+import { Refusals } from '../refusals.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { outcomeOfFailure } from '../transport-outcome.js';
 import { AccessTokens } from '../access-tokens.js';
@@ -81,8 +81,7 @@ class FirebaseNotifier implements Notifier {
   readonly capabilities: NotifierCapabilities;
   readonly #client: Http2Client;
   readonly #retryAfterMaxMs: number;
-  readonly #streak = new DeliveryStreak();
-  readonly #isOfDevice = (): boolean => this.#streak.refusalIsOfDevice();
+  readonly #refusals = new Refusals();
   #lastHeaders: OutgoingHttpHeaders | null = null;
   constructor(
     readonly service: ServiceName,
@@ -158,7 +157,7 @@ class FirebaseNotifier implements Notifier {
     });
     this.#client.send({ headers: this.#headers(authorization), body, signal }, (result) => {
       if (result.kind === 'answer' && result.status === 200) {
-        this.#streak.delivered();
+        this.#refusals.delivered(push.device.serviceId);
         return resolve(DELIVERED);
       }
       this.#onRefusal(result, push, signal, authorization, mayRenew, resolve);
@@ -179,7 +178,7 @@ class FirebaseNotifier implements Notifier {
     if (isAccessTokenRefusal(error) && mayRenew && this.tokens.discard(authorization)) {
       return this.#attempt(push, signal, false, resolve);
     }
-    const outcome = fcmOutcome(error, this.#isOfDevice);
+    const outcome = fcmOutcome(error, () => this.#refusals.isOfDevice(push.device.serviceId));
     if (outcome.kind === 'retry' && outcome.scope === 'notifier') this.#client.holdBack();
     resolve(outcome);
   }
