@@ -11,6 +11,8 @@ const OUTAGE_SECONDS = Number(process.env['WAGGLE_TEST_OUTAGE_SECONDS'] ?? 8);
 const APPLE_PER_SECOND = 500;
 const GOOGLE_PER_SECOND = 50;
 const DEVICES = 100;
+/** Messages to Google. */
+const WARM_UP = 30;
 
 /** The way to a stand-in, which can be shut: connections break and new ones are refused. */
 class Doorway {
@@ -60,7 +62,7 @@ class Doorway {
   }
 }
 
-function suite(databaseUrl: () => Promise<string | null>): void {
+function suite(seconds: number, databaseUrl: () => Promise<string | null>): void {
   let world: World | undefined;
   let server: ServerProcess | undefined;
   let doorway: Doorway | undefined;
@@ -88,8 +90,8 @@ function suite(databaseUrl: () => Promise<string | null>): void {
   }
 
   it(
-    `of ${OUTAGE_SECONDS} s delays nobody but its own pushes, and each of those arrives once when it is over`,
-    { timeout: 40_000 + 3000 * OUTAGE_SECONDS },
+    `of ${seconds} s delays nobody but its own pushes, and each of those arrives once when it is over`,
+    { timeout: 40_000 + 3000 * seconds },
     async () => {
       const { world, server, toApple } = await start();
       const iphones = newSubscribers(DEVICES, 'ios');
@@ -108,15 +110,16 @@ function suite(databaseUrl: () => Promise<string | null>): void {
 
       toIphones.start(APPLE_PER_SECOND);
       toAndroids.start(GOOGLE_PER_SECOND);
-      await eventually(() => toAndroids.sent - toAndroids.missing > GOOGLE_PER_SECOND);
+      await eventually(() => toAndroids.sent - toAndroids.missing > WARM_UP);
       const warm = toAndroids.sent; // The first messages of a process are slower.
-      await eventually(() => toAndroids.sent - toAndroids.missing > warm + GOOGLE_PER_SECOND);
+      await eventually(() => toAndroids.sent - toAndroids.missing > warm + WARM_UP);
       const before = quantile(toAndroids.latenciesMs(warm), 0.5);
 
       // Nothing may come twice, so all that it has taken is answered when the connections break.
       world.apns.answers.standing = { instead: 'hang' };
       await eventually(async () => (await apns('waggle_pushes_delivered_total')) === world.apns.accepted);
       await toApple.shut();
+      await eventually(() => world.apns.openSessions === 0);
       world.apns.answers.standing = null;
       const awayFrom = { iphones: toIphones.sent, androids: toAndroids.sent };
       const awaySince = performance.now();
@@ -125,10 +128,10 @@ function suite(databaseUrl: () => Promise<string | null>): void {
         what: 'an open breaker',
       });
       await eventually(async () => (await apns('waggle_outbox_waiting')) > 0, { what: 'pushes that wait' });
-      await pause(OUTAGE_SECONDS * 1000 - (performance.now() - awaySince));
+      await pause(seconds * 1000 - (performance.now() - awaySince));
       expect(await apns('waggle_notifier_breaker')).toBeGreaterThan(0);
       const sentMeanwhile = toIphones.sent - awayFrom.iphones;
-      expect(sentMeanwhile).toBeGreaterThan(OUTAGE_SECONDS * 100);
+      expect(sentMeanwhile).toBeGreaterThan(seconds * 100);
       expect(await apns('waggle_outbox_waiting')).toBeGreaterThan(0.9 * sentMeanwhile);
       expect(await apns('waggle_pushes_delivered_total')).toBe(world.apns.accepted);
 
@@ -137,7 +140,7 @@ function suite(databaseUrl: () => Promise<string | null>): void {
         what: 'a closed breaker',
       });
       await eventually(async () => (await apns('waggle_outbox_waiting')) < 100, {
-        timeoutMs: 15_000 + 1000 * OUTAGE_SECONDS,
+        timeoutMs: 15_000 + 1000 * seconds,
         everyMs: 50,
         what: 'that what waited drains while fresh pushes come',
       });
@@ -153,14 +156,16 @@ function suite(databaseUrl: () => Promise<string | null>): void {
       expect(await server.metric('waggle_notifier_held')).toBe(0);
 
       const meanwhile = toAndroids.latenciesMs(awayFrom.androids);
-      expect(meanwhile.length).toBeGreaterThan(OUTAGE_SECONDS * 10);
+      expect(meanwhile.length).toBeGreaterThan(seconds * 10);
       expect(quantile(meanwhile, 0.5)).toBeLessThan(10 * before + 50);
-      expect(quantile(meanwhile, 0.99)).toBeLessThan(1000);
+      expect(quantile(meanwhile, 0.99)).toBeLessThan(2000);
       expect(await server.metric('waggle_pushes_retried_total{notifier="firebase"}')).toBe(0);
       expect(await server.metric('waggle_pushes_spilled_total{notifier="firebase"}')).toBe(0);
     },
   );
 }
 
-describe('the outage of a provider (embedded)', () => suite(() => Promise.resolve(null)));
-describeWithPostgres('the outage of a provider', (postgres) => suite(() => postgres().createDatabase()));
+describe('the outage of a provider (embedded)', () => suite(OUTAGE_SECONDS / 2, () => Promise.resolve(null)));
+describeWithPostgres('the outage of a provider', (postgres) =>
+  suite(OUTAGE_SECONDS, () => postgres().createDatabase()),
+);

@@ -95,7 +95,6 @@ describe('a provider that says 429 and Retry-After', () => {
       const warm = otherFlow.sent + OTHER_PER_SECOND; // The first messages of a process are slower.
       await eventually(() => otherFlow.sent - otherFlow.missing > warm + OTHER_PER_SECOND);
       const [otherFrom, sentBefore] = [otherFlow.sent, flow.sent];
-      const usual = quantile(otherFlow.latenciesMs(warm), 0.5);
 
       const refusals: Refusal[] = [];
       provider.answers.standing = throttling(answer, form, (refusal) => refusals.push(refusal));
@@ -123,8 +122,9 @@ describe('a provider that says 429 and Retry-After', () => {
       await eventually(() => otherFlow.missing === 0);
       const otherMeanwhile = otherFlow.latenciesMs(otherFrom);
       expect(otherMeanwhile.length).toBeGreaterThan(OTHER_PER_SECOND);
-      expect(quantile(otherMeanwhile, 0.5)).toBeLessThan(10 * usual + 50);
-      expect(quantile(otherMeanwhile, 0.99)).toBeLessThan(1000);
+      // On a machine that also runs all the rest of this; whoever shared the pause would wait for most of it.
+      expect(quantile(otherMeanwhile, 0.5)).toBeLessThan(RETRY_AFTER_MS / 4);
+      expect(quantile(otherMeanwhile, 0.99)).toBeLessThan(RETRY_AFTER_MS);
 
       const total = flow.sent + otherFlow.sent;
       await eventually(async () => (await server.metric('waggle_pushes_delivered_total')) === total);
