@@ -338,7 +338,9 @@ describeWithPostgres('subscriptions while PostgreSQL is away', (postgres) => {
         await Promise.all([
           ...seeds.map((seed) => first.upsert(exampleSubscription(seed), now)),
           ...seeds.toReversed().map((seed) => second.upsert(exampleSubscription(seed), now)),
-          ...seeds.toReversed().map((seed) => first.removeIfNotRenewedSince(exampleSubscription(seed), now, now)),
+          ...seeds
+            .toReversed()
+            .map((seed) => first.removeIfNotRenewedSince(exampleSubscription(seed), now, now)),
         ]);
       }
       expect(await one.rows(statement('all', 'SELECT count(*) FROM subscriptions'))).toEqual([[100]]);
