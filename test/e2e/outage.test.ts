@@ -7,7 +7,8 @@ import { startWorld, type World } from '../simulators/world.js';
 import { NumberedFlow, quantile } from './numbered-flow.js';
 import { added, inParallel, newSubscribers, pause, subscribe, untilRegistered } from './support.js';
 
-const OUTAGE_SECONDS = Number(process.env['WAGGLE_TEST_OUTAGE_SECONDS'] ?? 8);
+/** Not `WAGGLE_…`: the server takes those for options of its own, and knows none of this name. */
+const OUTAGE_SECONDS = Number(process.env['TEST_OUTAGE_SECONDS'] ?? 8);
 const APPLE_PER_SECOND = 500;
 const GOOGLE_PER_SECOND = 50;
 const DEVICES = 100;
