@@ -71,7 +71,7 @@ export class ServerProcess {
     const child = spawn(
       process.execPath,
       ['--import', 'tsx', 'src/main.ts', 'serve', '--config', this.configFile],
-      { cwd: ROOT, env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] },
+      { cwd: ROOT, env: { ...surroundings(), ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const run: Run = {
       child,
@@ -166,6 +166,12 @@ export class ServerProcess {
       { timeoutMs: START_TIMEOUT_MS, everyMs: 20, what },
     );
   }
+}
+
+/** Without what is said to the tests (`WAGGLE_TEST_…`): no option of the server, which refuses what it does not know. */
+function surroundings(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env).filter(([name]) => !name.startsWith('WAGGLE_TEST_'));
+  return Object.fromEntries(entries);
 }
 
 /** `name` alone sums over all labels. */
