@@ -7,8 +7,8 @@ import { startWorld, type World } from '../simulators/world.js';
 import { NumberedFlow, quantile } from './numbered-flow.js';
 import { added, inParallel, newSubscribers, subscribe, untilRegistered } from './support.js';
 
-/** Of each kind; that connections are refused is in `outage.test.ts`. */
-const OUTAGE_SECONDS = Number(process.env['WAGGLE_TEST_OUTAGE_SECONDS'] ?? 8) / 2;
+/** Of each kind, half of what `outage.test.ts` has, where connections are refused. */
+const OUTAGE_SECONDS = Number(process.env['TEST_OUTAGE_SECONDS'] ?? 8) / 2;
 const APPLE_PER_SECOND = 500;
 const GOOGLE_PER_SECOND = 50;
 const DEVICES = 100;
