@@ -107,7 +107,8 @@ describeWithDatabases('the database', (fixture) => {
     const names = (await readMigrations()).map(({ name }) => name);
     expect(await migrate(database, { dryRun: true })).toEqual({ applied: names, schemaVersion: 0 });
     const reports = await Promise.all([migrate(database), migrate(database), migrate(database)]);
-    expect(reports.flatMap(({ applied }) => applied)).toEqual(names);
+    // They may take turns: each migration is a transaction of its own.
+    expect(reports.flatMap(({ applied }) => applied).sort()).toEqual(names);
     expect(await migrate(database)).toEqual({ applied: [], schemaVersion: names.length });
     expect(await migrate(database, { dryRun: true })).toEqual({ applied: [], schemaVersion: names.length });
   });
