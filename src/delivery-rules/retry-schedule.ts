@@ -9,8 +9,6 @@ export interface RetrySchedule {
   readonly maxAttempts: number;
 }
 
-export const defaultRetrySchedule: RetrySchedule = { baseMs: 1_000, maxMs: 300_000, maxAttempts: 20 };
-
 export interface RetryRequest {
   /** How often the push was sent so far, at least 1. */
   readonly attempts: number;

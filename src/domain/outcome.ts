@@ -22,5 +22,3 @@ export type Outcome =
   | { readonly kind: 'dropped'; readonly reason: string }
   /** Our credentials or settings are wrong; nothing of this notifier will succeed until somebody looks. */
   | { readonly kind: 'misconfigured'; readonly reason: string };
-
-export type OutcomeKind = Outcome['kind'];

@@ -1,24 +1,29 @@
-import { BoundedMap } from './bounded-map.js';
-
-/** Devices whose deliveries are remembered, those of the last ones. */
+/** Devices whose deliveries are remembered at most. */
 const MAX_SERVED = 10_000;
 /** So many devices that were served before and are refused now, with nothing delivered in between, speak against us. */
 const WITNESSES = 3;
 
-/** Devices that something was delivered to. The one that was served longest ago is forgotten first. */
+/**
+ * Devices that something was delivered to, in two generations: at least the last half of `max` are remembered. One is
+ * added with every delivery, so nothing is kept in order.
+ */
 export class ServedDevices {
-  readonly #devices: BoundedMap<true>;
+  #recent = new Set<string>();
+  #older = new Set<string>();
 
-  constructor(max: number = MAX_SERVED) {
-    this.#devices = new BoundedMap(max);
-  }
+  constructor(private readonly max: number = MAX_SERVED) {}
 
   add(device: string): void {
-    this.#devices.set(device, true);
+    if (this.#recent.has(device)) return;
+    if (this.#recent.size * 2 >= this.max) {
+      this.#older = this.#recent;
+      this.#recent = new Set();
+    }
+    this.#recent.add(device);
   }
 
   has(device: string): boolean {
-    return this.#devices.has(device);
+    return this.#recent.has(device) || this.#older.has(device);
   }
 }
 
