@@ -33,7 +33,7 @@ const START: Place = { kind: 'table', afterId: 0 };
 const SLOTS_PER_ROW = 20;
 
 /**
- * Compares table and index, slowly and without end. They differ where a change was committed and its answer got lost
+ * Compares table and index, slowly. They differ where a change was committed and its answer got lost
  * (the connection broke at that moment), or where another hand changed the table. What differs is only a suspicion,
  * since changes go on meanwhile: the subscription's actor looks at its row again, in its turn, and has the last word.
  */
@@ -43,17 +43,21 @@ export class Reconciliation {
 
   constructor(private readonly deps: ReconciliationDeps) {}
 
-  /** The next `rows` or so. Rejects with `StoreUnavailable`; the next call goes on at the same place. */
-  async step(rows: number): Promise<void> {
+  /**
+   * The next `rows` or so; true when with them everything was compared once. Rejects with `StoreUnavailable`; the next call
+   * goes on at the same place.
+   */
+  async step(rows: number): Promise<boolean> {
     const place = this.#place;
     this.#place =
       place.kind === 'table' ? await this.#table(place.afterId, rows) : await this.#index(place.slot, rows);
-    if (place.kind === 'table' || this.#place.kind === 'index') return;
+    if (place.kind === 'table' || this.#place.kind === 'index') return false;
     const corrected = this.#corrected;
     this.#corrected = 0;
     if (corrected > 0) {
       this.deps.log.warn({ subscriptions: corrected }, 'table and memory differed in these and agree again');
     }
+    return true;
   }
 
   async #table(afterId: number, rows: number): Promise<Place> {

@@ -71,7 +71,12 @@ export function createDevices(
   const tombstoneMs = config.delivery.tombstoneDays * 86_400_000;
   repeat(options.TOMBSTONE_SWEEP_SECONDS, () => tombstones.drop(clock.nowMs() - tombstoneMs));
   const reconciliation = new Reconciliation({ store, index, subscriptions, log, metrics });
-  repeat(1, () => reconciliation.step(options.RECONCILED_ROWS_PER_SECOND));
+  let nextRoundAtMs = 0;
+  repeat(1, async () => {
+    if (clock.nowMs() < nextRoundAtMs) return;
+    const isRoundOver = await reconciliation.step(options.RECONCILED_ROWS_PER_SECOND);
+    if (isRoundOver) nextRoundAtMs = clock.nowMs() + options.RECONCILIATION_REST_MS;
+  });
 
   const sampledLog = new SampledLog(clock);
   const guard = new DeadTokenGuard(

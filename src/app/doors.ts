@@ -11,7 +11,7 @@ import type { Hive } from '../hive/hive.js';
 import { vapidPublicKeysOf } from '../notifiers/webpush/public-keys.js';
 import { Tombstones } from '../store/tombstones.js';
 import type { SubscriptionIndex } from '../subscription-index/subscription-index.js';
-import { registerGauges } from '../telemetry/metrics.js';
+import { registerGauges } from '../telemetry/gauges.js';
 import type { Devices } from './devices.js';
 import type { FirstLoad } from './first-load.js';
 import type { Identity } from './identity.js';

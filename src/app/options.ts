@@ -180,6 +180,8 @@ export const TOMBSTONE_SWEEP_SECONDS = 3600;
 
 /** The comparison of table and index takes its time: it costs a small query a second. */
 export const RECONCILED_ROWS_PER_SECOND = 500;
+/** What it is for happens rarely; a small table must not be read again every few seconds. */
+export const RECONCILIATION_REST_MS = 3_600_000;
 
 /** For what is still in the outbox's buffer at a stop. */
 export const FLUSH_TIMEOUT_MS = 10_000;

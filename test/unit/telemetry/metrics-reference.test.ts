@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Metrics, registerGauges } from '../../../src/telemetry/metrics.js';
+import { registerGauges } from '../../../src/telemetry/gauges.js';
+import { Metrics } from '../../../src/telemetry/metrics.js';
 
 describe('docs/metrics.md', () => {
   it('lists every metric as the program registers it (npx vitest run test/unit/telemetry -u rewrites it)', async () => {
