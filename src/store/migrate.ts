@@ -37,7 +37,15 @@ interface AppliedMigration {
 const MIGRATION_LOCK = 0x7761_6767_6c65n;
 
 const lock = statement('migration_lock', `SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
-const tableExists = statement('migration_table', "SELECT to_regclass('schema_migrations') IS NOT NULL");
+/**
+ * Read from the catalogue's table, not by `to_regclass`: that one asks a cache of the connection, which does not hear of
+ * a table that another program created while this transaction waited for the lock.
+ */
+const tableExists = statement(
+  'migration_table',
+  `SELECT EXISTS (SELECT FROM pg_catalog.pg_class
+   WHERE relname = 'schema_migrations' AND pg_catalog.pg_table_is_visible(oid))`,
+);
 const listApplied = statement(
   'migration_list',
   'SELECT number, name, sha256 FROM schema_migrations ORDER BY number',

@@ -113,6 +113,18 @@ describeWithDatabases('the database', (fixture) => {
     expect(await migrate(database, { dryRun: true })).toEqual({ applied: [], schemaVersion: names.length });
   });
 
+  test('migrates once, although connections have looked before there was anything', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const database = await fixture.openBlank();
+      const names = (await readMigrations()).map(({ name }) => name);
+      // Every connection of the pool has then asked for the table, and remembers the answer in its own way.
+      await Promise.all(Array.from({ length: 4 }, () => migrate(database, { dryRun: true })));
+      const reports = await Promise.all(Array.from({ length: 4 }, () => migrate(database)));
+      expect(reports.flatMap(({ applied }) => applied).sort()).toEqual(names);
+      await database.close();
+    }
+  });
+
   test('refuses a newer schema, and a migration that was changed after it was applied', async () => {
     const database = await fixture.open();
     const ours = await readMigrations();
