@@ -111,6 +111,7 @@ export function createNetwork(deps: NetworkDeps, options: NetworkOptions): Netwo
   const encodedBatches = new EncodedBatches(ENCODED_MAX_BYTES, ENCODED_MAX_AGE_MS);
   const turns = new EncodeTurns(options.monitorBatchEntries);
   let map = SwarmMap.empty;
+  let nodesBySwarm: ReadonlyMap<bigint, number> = new Map();
   // Links wait and graces run by a clock that nobody sets back.
   const monotonic: Clock = { nowMs: () => performance.now() };
   const graceMs = options.swarmGraceSeconds * 1000;
@@ -143,6 +144,7 @@ export function createNetwork(deps: NetworkDeps, options: NetworkOptions): Netwo
           onUnreadable,
           pageAccounts: options.monitorBatchEntries,
           mayResync: () => !directory.isMoving,
+          listedNodes: () => nodesBySwarm.get(swarm.swarmId) ?? 0,
           requestTimeoutMs: options.requestTimeoutSeconds * 1000,
         }),
     },
@@ -168,6 +170,7 @@ export function createNetwork(deps: NetworkDeps, options: NetworkOptions): Netwo
 
   const onNodeList = (list: NodeList): void => {
     const isNewMap = !map.sameAs(list.swarms);
+    nodesBySwarm = countBySwarm(list.nodes);
     if (isNewMap) directory.addSwarms(list.swarms);
     const change = links.update(list.nodes);
     for (const link of change.removed) directory.tellSwarm(link.swarmId, 'node-removed', link);
@@ -235,4 +238,10 @@ export function createNetwork(deps: NetworkDeps, options: NetworkOptions): Netwo
       };
     },
   };
+}
+
+function countBySwarm(nodes: NodeList['nodes']): ReadonlyMap<bigint, number> {
+  const counts = new Map<bigint, number>();
+  for (const { swarmId } of nodes) counts.set(swarmId, (counts.get(swarmId) ?? 0) + 1);
+  return counts;
 }

@@ -37,6 +37,8 @@ export interface SwarmMonitorDeps {
   readonly pageAccounts: number;
   /** False while accounts move between swarms; `take` is to be called when they have. */
   readonly mayResync: () => boolean;
+  /** How many nodes the swarm has in the last list, up or not. */
+  readonly listedNodes: () => number;
 }
 
 const RETRY_EARLY_SECONDS = 600;
@@ -61,12 +63,6 @@ export class SwarmMonitor {
 
   get nodeCount(): number {
     return this.#plans.size;
-  }
-
-  get upCount(): number {
-    let up = 0;
-    for (const plan of this.#plans.values()) if (plan.isUp) up += 1;
-    return up;
   }
 
   /** A node that is up; all accounts are registered with it, because it may have forgotten them. */
@@ -220,7 +216,9 @@ export class SwarmMonitor {
     const stamp = request.encoded.stamps[position] ?? -1;
     const { membership, swarm } = this.deps;
     if (!membership.isMonitoredBy(slot, swarm) || membership.stampOf(slot) !== stamp) return false;
-    return this.#votes.vote(slot, stamp, kind, request.plan.peer.publicKeyHex, Math.min(2, this.upCount));
+    // Of those that the swarm has, not of those that are up: the first one to come up may be the one that lies.
+    const needed = Math.min(2, this.deps.listedNodes());
+    return this.#votes.vote(slot, stamp, kind, request.plan.peer.publicKeyHex, needed);
   }
 
   #encode(work: Work, nowMs: number): EncodedBatch {

@@ -24,6 +24,7 @@ let unreadable: number;
 let encoded: EncodedBatches;
 let nowMs: number;
 let isMoving: boolean;
+let listedNodes: number;
 const [a, b, c] = [peerOf('a'), peerOf('b'), peerOf('c')];
 
 beforeEach(() => {
@@ -34,6 +35,7 @@ beforeEach(() => {
   refusals = [];
   unreadable = 0;
   isMoving = false;
+  listedNodes = 1;
   nowMs = 1_700_000_000_000;
   encoded = new EncodedBatches(1_000_000, 10_000);
   monitor = new SwarmMonitor({
@@ -49,6 +51,7 @@ beforeEach(() => {
     },
     pageAccounts: MAX_ENTRIES,
     mayResync: () => !isMoving,
+    listedNodes: () => listedNodes,
   });
 });
 
@@ -314,6 +317,7 @@ describe('refusals', () => {
 
   it.each([1, 2, 3, 5])('of two nodes with code %i end the renewal and are reported once', (code) => {
     addAccounts(...range(3));
+    listedNodes = 3;
     for (const peer of [a, b, c]) monitor.nodeUp(peer);
     drain(refuse(code, 'x', 1, [a, b, c]));
     expect(refusals).toEqual([{ slot: 1, reason: 'invalid', errcode: code, isWhole: true }]);
@@ -331,8 +335,20 @@ describe('refusals', () => {
     expect(refusals).toEqual([{ slot: 1, reason: 'expired', errcode: 4, isWhole: true }]);
   });
 
+  it('of the first node that comes up are not believed before a second one says so', () => {
+    addAccounts(1);
+    listedNodes = 3;
+    monitor.nodeUp(a);
+    drain(refuse(5, 'x', 1, [a, b]));
+    expect(refusals).toEqual([]);
+    monitor.nodeUp(b);
+    drain(refuse(5, 'x', 1, [a, b]));
+    expect(refusals).toEqual([{ slot: 1, reason: 'invalid', errcode: 5, isWhole: true }]);
+  });
+
   it('of one node alone are not believed when another takes the account', () => {
     addAccounts(...range(3));
+    listedNodes = 3;
     for (const peer of [a, b, c]) monitor.nodeUp(peer);
     drain(refuse(5, 'x', 1, [a]));
     monitor.accountsDue(Int32Array.of(1));
@@ -397,6 +413,7 @@ describe('refusals', () => {
 
   it('of everything by a node that lies cost a bounded number of requests and switch off nobody', () => {
     addAccounts(...range(400));
+    listedNodes = 2;
     monitor.nodeUp(a);
     monitor.nodeUp(b);
     let lies = 0;
