@@ -8,10 +8,12 @@ const rooms = {
   'subscription-index': ['domain', 'codec', 'crypto'],
   oxenmq: ['domain', 'codec', 'crypto'],
   notifiers: ['domain', 'delivery-rules', 'codec', 'crypto'],
-  store: ['domain', 'codec', 'crypto'],
+  legacy: ['domain', 'delivery-rules', 'codec', 'crypto'],
+  // It implements the ports of legacy.
+  store: ['domain', 'codec', 'crypto', 'legacy'],
   outbox: ['domain', 'codec', 'crypto', 'store'],
   network: ['domain', 'codec', 'crypto', 'subscription-index', 'oxenmq'],
-  streams: ['domain', 'codec', 'crypto', 'subscription-index', 'notifiers', 'outbox'],
+  streams: ['domain', 'codec', 'crypto', 'subscription-index', 'notifiers', 'outbox', 'legacy'],
   actors: [
     'domain',
     'codec',
@@ -29,7 +31,7 @@ const rooms = {
   hive: ['domain', 'codec', 'crypto', 'oxenmq', 'notifiers'],
   lifecycle: ['domain'],
   config: ['domain'],
-  http: ['domain', 'codec', 'crypto', 'notifiers'],
+  http: ['domain', 'codec', 'crypto', 'notifiers', 'legacy'],
   cli: null,
 };
 const everybody = ['telemetry', 'config'];

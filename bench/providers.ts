@@ -17,6 +17,7 @@ import { fcmBody } from '../src/notifiers/firebase/body.js';
 import type { FirebaseEntry } from '../src/notifiers/firebase/firebase-entry.js';
 import { loadServiceAccount } from '../src/notifiers/firebase/service-account.js';
 import { requestAccessToken } from '../src/notifiers/firebase/token-grant.js';
+import { createTlsContext } from '../src/notifiers/tls-context.js';
 import type { Notifier } from '../src/notifiers/port.js';
 import {
   apnsToken,
@@ -236,7 +237,7 @@ async function firebase(standIns: ForkedStandIns, files: CredentialFiles): Promi
     account: account.value,
     clock: systemClock,
     timeoutMs: 10_000,
-    trustAnchors: undefined,
+    tls: createTlsContext(undefined),
   });
   if (grant.kind !== 'granted') throw new Error('no access token');
   const authority = new URL(standIns.fcmEndpoint).host;

@@ -200,14 +200,18 @@ export function databaseOptions({ database }: Config) {
   return { url: database.url?.reveal() ?? null, dataDir, poolSize, statementTimeoutMs, connectTimeoutMs };
 }
 
-export function outboxOptions({ outbox }: Config) {
+/** Of pushes that are stored because they cannot be sent now, nobody waits for the commit: fewer statements are better. */
+const UNHURRIED_GATHER_MS = 25;
+
+export function outboxOptions({ outbox, delivery }: Config) {
+  const leastGatherMs = delivery.durability === 'journal' ? 0 : UNHURRIED_GATHER_MS;
   return {
     ...defaultOutboxOptions,
     maxBufferedEntries: outbox.bufferMaxEntries,
     maxBufferedBytes: outbox.bufferMaxBytes,
     maxRows: outbox.maxRows,
     maxRowsPerStatement: outbox.batchRows,
-    gatherMs: outbox.gatherMs,
+    gatherMs: Math.max(outbox.gatherMs, leastGatherMs),
     leaseMs: outbox.claimLeaseSeconds * 1000,
   };
 }

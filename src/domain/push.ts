@@ -1,5 +1,5 @@
 import type { Device } from './device.js';
-import type { AccountId, ServiceName } from './ids.js';
+import type { ServiceName } from './ids.js';
 
 /** nonce || ciphertext || tag, for the field `enc_payload` (base64) beside `spns: 1`. */
 export interface SealedContent {
@@ -16,15 +16,25 @@ export interface UnsealedContent {
   readonly payload: Buffer;
 }
 
+/**
+ * What an older client's `notify` carried, which its sender had sealed for the receiver already: the bencoded dict of
+ * `encodeLegacyContent`. One buffer, shared by all pushes of a notice. Spec session-push-v1, section 4.
+ */
+export interface LegacyContent {
+  readonly kind: 'legacy';
+  readonly payload: Buffer;
+}
+
 /** What is sent; each source of notices adds its own kind. */
-export type PushContent = SealedContent | UnsealedContent;
+export type PushContent = SealedContent | UnsealedContent | LegacyContent;
 
 export type PushPriority = 'high' | 'normal';
 
 /** One notice for one device. */
 export interface Push {
   readonly service: ServiceName;
-  readonly account: AccountId;
+  /** Whose notice it was: an `AccountId`, or the text of an older client's account id. Nobody here reads it. */
+  readonly account: Buffer;
   readonly device: Device;
   readonly content: PushContent;
   readonly priority: PushPriority;

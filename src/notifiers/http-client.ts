@@ -1,7 +1,7 @@
 import type { SecureContext } from 'node:tls';
 import type { Outcome } from '../domain/outcome.js';
 import type { EndpointGuard } from './endpoint-guard.js';
-import { createTlsContext } from './http-connector.js';
+import { createTlsContext } from './tls-context.js';
 import { HttpExchange, type HttpFailure, type HttpRequest, type HttpResult } from './http-exchange.js';
 import { HttpLane } from './http-lane.js';
 

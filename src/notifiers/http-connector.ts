@@ -1,5 +1,5 @@
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
-import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
+import { connect as connectTls, type SecureContext } from 'node:tls';
 import type { buildConnector } from 'undici';
 import { FORBIDDEN_ADDRESS, type EndpointGuard } from './endpoint-guard.js';
 import { ConnectFailure, type HttpFailure } from './http-exchange.js';
@@ -7,21 +7,10 @@ import { ConnectFailure, type HttpFailure } from './http-exchange.js';
 export interface HttpConnectorOptions {
   /** Name, TCP and TLS together. */
   readonly timeoutMs: number;
-  /** See `createTlsContext`. */
+  /** Of `createTlsContext`. */
   readonly tls: SecureContext;
   /** The addresses that it judged are the only ones tried. */
   readonly guard: EndpointGuard | null;
-}
-
-/**
- * What all TLS connections of one client have in common. To be made once: the usual trust anchors with an extra one are
- * some 140 certificates to read, which blocks everything else for tens of milliseconds.
- */
-export function createTlsContext(trustAnchors: string[] | undefined): SecureContext {
-  return createSecureContext({
-    minVersion: 'TLSv1.2',
-    ...(trustAnchors === undefined ? {} : { ca: trustAnchors }),
-  });
 }
 
 /** Of several addresses of a host the next one is tried after so long (RFC 8305, 5); node's 250 ms is short. */

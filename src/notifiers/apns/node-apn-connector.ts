@@ -3,6 +3,7 @@ import apn, { type ProviderOptions } from 'node-apn';
 import { assertNever } from '../../domain/assert-never.js';
 import type { ProviderEndpoint } from '../endpoint.js';
 import { fail, ok, type Result } from '../../domain/result.js';
+import { createTlsContext, type TlsIdentity } from '../tls-context.js';
 import type { PfxCredentials } from './pfx.js';
 
 /**
@@ -88,21 +89,18 @@ function providerOptions({ credentials, sandbox, trustAnchors }: ConnectorOption
     production: !sandbox,
     connectionRetryLimit: 0,
     heartBeat: NEVER_MS,
-    minVersion: 'TLSv1.2',
+    secureContext: createTlsContext(trustAnchors, tlsIdentityOf(credentials)),
     maxSessionMemory: SESSION_MEMORY_MEGABYTES,
     settings: { enablePush: false },
-    ...(trustAnchors === undefined ? {} : { ca: trustAnchors }),
     ...identityOf(credentials),
   };
   return options;
 }
 
-function identityOf(credentials: ApnsCredentials): ProviderOptions {
+function tlsIdentityOf(credentials: ApnsCredentials): TlsIdentity {
   switch (credentials.kind) {
-    case 'token': {
-      const { key, keyId, teamId } = credentials;
-      return { token: { key, keyId, teamId } };
-    }
+    case 'token':
+      return {};
     case 'certificate':
       return { cert: credentials.certificate, key: credentials.key };
     case 'pfx': {
@@ -112,6 +110,12 @@ function identityOf(credentials: ApnsCredentials): ProviderOptions {
     default:
       return assertNever(credentials);
   }
+}
+
+function identityOf(credentials: ApnsCredentials): ProviderOptions {
+  if (credentials.kind !== 'token') return tlsIdentityOf(credentials);
+  const { key, keyId, teamId } = credentials;
+  return { token: { key, keyId, teamId } };
 }
 
 /** The library's complaints are good (wrong environment, expired); what it stumbles over is not. */

@@ -1,5 +1,6 @@
 import { connect, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2';
 import { isIP } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import type { Clock } from '../../domain/clock.js';
 import type { ClientError } from '../../domain/errors.js';
 import type { Device } from '../../domain/device.js';
@@ -17,6 +18,7 @@ import { Refusals } from '../refusals.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
 import { outcomeOfFailure } from '../transport-outcome.js';
 import { AccessTokens } from '../access-tokens.js';
+import { createTlsContext } from '../tls-context.js';
 import { fcmOutcome, isAccessTokenRefusal, parseFcmError } from './answers.js';
 import { FCM_MAX_PAYLOAD_BYTES, fcmBody } from './body.js';
 import type { FirebaseEntry } from './firebase-entry.js';
@@ -51,28 +53,27 @@ export function createFirebaseNotifier(
   if (!endpoint.ok) return endpoint;
   const ca = readOptionalFile('caFile', entry.caFile);
   if (!ca.ok) return ca;
-  const anchors = trustAnchors(ca.value);
+  const tls = createTlsContext(trustAnchors(ca.value));
   const timeoutMs = entry.tokenTimeoutMs ?? TOKEN_TIMEOUT_MS;
   const tokens = new AccessTokens(
-    () => requestAccessToken({ account: account.value, clock, timeoutMs, trustAnchors: anchors }),
+    () => requestAccessToken({ account: account.value, clock, timeoutMs, tls }),
     clock,
   );
   return ok(
     new FirebaseNotifier(service, entry, clock, tokens, {
       authority: endpoint.value.authority,
       path: `/v1/projects/${account.value.projectId}/messages:send`,
-      open: async () => openSession(endpoint.value, anchors),
+      open: async () => openSession(endpoint.value, tls),
     }),
   );
 }
 
-function openSession(endpoint: ProviderEndpoint, anchors: string[] | undefined): ClientHttp2Session {
+function openSession(endpoint: ProviderEndpoint, tls: SecureContext): ClientHttp2Session {
   return connect(endpoint.origin, {
-    minVersion: 'TLSv1.2',
+    secureContext: tls,
     maxSessionMemory: SESSION_MEMORY_MEGABYTES,
     settings: { enablePush: false },
     ...(isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {}),
-    ...(anchors === undefined ? {} : { ca: anchors }),
   });
 }
 

@@ -1,6 +1,7 @@
 import { sign } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
+import type { SecureContext } from 'node:tls';
 import type { Clock } from '../../domain/clock.js';
 import { nowSeconds } from '../../domain/clock.js';
 import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
@@ -15,7 +16,7 @@ export interface GrantOptions {
   readonly account: ServiceAccount;
   readonly clock: Clock;
   readonly timeoutMs: number;
-  readonly trustAnchors: string[] | undefined;
+  readonly tls: SecureContext;
 }
 
 /**
@@ -23,12 +24,7 @@ export interface GrantOptions {
  * rejects; settles within the time limit. Own code instead of firebase-admin's, which ignores `token_uri` and waits
  * for ever.
  */
-export function requestAccessToken({
-  account,
-  clock,
-  timeoutMs,
-  trustAnchors,
-}: GrantOptions): Promise<GrantResult> {
+export function requestAccessToken({ account, clock, timeoutMs, tls }: GrantOptions): Promise<GrantResult> {
   return new Promise((resolve) => {
     const { tokenUri } = account;
     const body = new URLSearchParams({
@@ -36,7 +32,7 @@ export function requestAccessToken({
       assertion: createAssertion(account, nowSeconds(clock)),
     }).toString();
     const send = tokenUri.protocol === 'https:' ? httpsRequest : httpRequest;
-    const request = send(tokenUri, {
+    const options: RequestOptions & { secureContext: SecureContext } = {
       method: 'POST',
       agent: false,
       headers: {
@@ -45,8 +41,9 @@ export function requestAccessToken({
         accept: 'application/json',
       },
       signal: AbortSignal.timeout(timeoutMs),
-      ...(trustAnchors === undefined ? {} : { ca: trustAnchors }),
-    });
+      secureContext: tls,
+    };
+    const request = send(tokenUri, options);
     const failTransport = (): void => resolve({ kind: 'failed', cause: 'transport', afterMs: null });
     request.on('error', failTransport);
     request.on('response', (response) => {
