@@ -1,17 +1,20 @@
-import type { Device } from '../domain/device.js';
-import type { AccountId, ServiceId, ServiceName } from '../domain/ids.js';
+import type { ServiceId, ServiceName } from '../domain/ids.js';
 import type { Push } from '../domain/push.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { DeadTokenGuard } from '../delivery-rules/dead-token-guard.js';
-import type { SubscriptionActors } from './subscription.js';
+
+/** Something that lives as long as a device's token: a subscription, an older client's registration. */
+export interface TokenHolder {
+  /** Whether it is gone now: not when it was renewed at `sinceMs` or later (unix milliseconds). */
+  tokenDied(sinceMs: number): Promise<boolean>;
+}
 
 export interface DeadTokensDeps {
-  readonly accountsOfDevice: (service: ServiceName, serviceId: ServiceId) => Promise<readonly AccountId[]>;
-  readonly subscriptions: Pick<SubscriptionActors, 'tokenDied'>;
+  readonly holdersOf: (service: ServiceName, serviceId: ServiceId) => Promise<readonly TokenHolder[]>;
   readonly guard: DeadTokenGuard;
-  /** See `Notifier.serverOf`; null = the one provider of the service. */
-  readonly serverOf: (service: ServiceName, device: Device) => string | null;
+  /** Whose dead tokens are counted by themselves (see `Notifier.serverOf`); null = those of the service. */
+  readonly serverOf: (push: Push) => string | null;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -35,7 +38,7 @@ const DEVICES_AT_ONCE = 8;
 const WAITING_MAX = 1000;
 
 /**
- * A provider calls a token dead: every subscription of that device goes, unless it was renewed since, or the guard
+ * A provider calls a token dead: everything that holds it goes, unless it was renewed since, or the guard
  * finds that too many devices go at once. When the store is away, or too many wait, nothing happens: the next push will
  * tell again.
  */
@@ -50,13 +53,13 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
   const remove = async ({ service, serviceId, server, sinceMs }: Report): Promise<void> => {
     // Perhaps stopped while it waited.
     if (guard.refuses(service, serviceId, server)) return;
-    const accounts = await deps.accountsOfDevice(service, serviceId);
-    if (accounts.length === 0 || !guard.allow(service, serviceId, server)) return;
+    const holders = await deps.holdersOf(service, serviceId);
+    if (holders.length === 0 || !guard.allow(service, serviceId, server)) return;
     let removed = 0;
-    for (let start = 0; start < accounts.length; start += REMOVALS_AT_ONCE) {
-      const slice = accounts.slice(start, start + REMOVALS_AT_ONCE).map(async (account) => {
+    for (let start = 0; start < holders.length; start += REMOVALS_AT_ONCE) {
+      const slice = holders.slice(start, start + REMOVALS_AT_ONCE).map(async (holder) => {
         try {
-          if (await deps.subscriptions.tokenDied({ account, service, serviceId }, sinceMs)) removed += 1;
+          if (await holder.tokenDied(sinceMs)) removed += 1;
         } catch {
           onFailure();
         }
@@ -85,7 +88,7 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
     const { service, device, receivedAtMs } = push;
     const { serviceId } = device;
     // A thousand dead tokens a second need not ask the database a thousand times what must not be removed.
-    const server = deps.serverOf(service, device);
+    const server = deps.serverOf(push);
     if (guard.refuses(service, serviceId, server)) return;
     const id = `${service} ${serviceId}`;
     if (known.has(id)) return;

@@ -94,10 +94,14 @@ export function createDevices(
         : log.error({ service }, 'too many dead tokens at once: subscriptions are kept for now'),
   );
   const reportDeadToken = createDeadTokenReporter({
-    accountsOfDevice: (service, serviceId) => store.accountsOfDevice(service, serviceId),
-    subscriptions,
+    async holdersOf(service, serviceId) {
+      const accounts = await store.accountsOfDevice(service, serviceId);
+      return accounts.map((account) => ({
+        tokenDied: (sinceMs) => subscriptions.tokenDied({ account, service, serviceId }, sinceMs),
+      }));
+    },
     guard,
-    serverOf: (service, device) => notifiers.get(service)?.serverOf?.(device) ?? null,
+    serverOf: ({ service, device }) => notifiers.get(service)?.serverOf?.(device) ?? null,
     log,
     metrics,
   });

@@ -59,14 +59,15 @@ function setUp(
     metrics,
   });
   const report = createDeadTokenReporter({
-    accountsOfDevice: async (_service, serviceId) => {
+    holdersOf: async (service, serviceId) => {
       state.asked += 1;
       await delay();
-      return accountsOf(serviceId);
+      return accountsOf(serviceId).map((account) => ({
+        tokenDied: (sinceMs) => subscriptions.tokenDied({ account, service, serviceId }, sinceMs),
+      }));
     },
-    subscriptions,
     guard,
-    serverOf: (_service, { serviceId }) => /^stranger \S+/.exec(serviceId)?.[0] ?? null,
+    serverOf: ({ device }) => /^stranger \S+/.exec(device.serviceId)?.[0] ?? null,
     log: silentLog(),
     metrics,
   });
