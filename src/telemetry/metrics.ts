@@ -42,6 +42,24 @@ export class TallyFamily {
   }
 }
 
+/** As `TallyFamily`, for two labels. */
+export class TallyTable {
+  readonly #families = new Map<string, TallyFamily>();
+
+  of(firstValue: string, secondValue: string): Tally {
+    let family = this.#families.get(firstValue);
+    if (family === undefined) {
+      family = new TallyFamily();
+      this.#families.set(firstValue, family);
+    }
+    return family.of(secondValue);
+  }
+
+  entries(): IterableIterator<[string, TallyFamily]> {
+    return this.#families.entries();
+  }
+}
+
 type Reading = () => number;
 type LabelledReading = () => Iterable<readonly [string, number]>;
 
@@ -126,6 +144,23 @@ export class Metrics {
     buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300],
     registers: [this.registry],
   });
+
+  // Older clients.
+  readonly legacyMessages = this.#table(
+    'waggle_legacy_messages_total',
+    "older clients' notify by what its id was: account, group, untracked; too-long: dropped before",
+    ['brand', 'kind'],
+  );
+  readonly legacyPushes = this.#table(
+    'waggle_legacy_pushes_total',
+    "pushes of older clients' messages that were made: ios, android, huawei",
+    ['brand', 'type'],
+  );
+  readonly legacyLimited = this.#table(
+    'waggle_legacy_limited_total',
+    'notify beyond what one recipient may get: held until it may, superseded by a later one, refused',
+    ['brand', 'result'],
+  );
 
   // Subscriptions.
   readonly subscriptionChanges = this.#family(
@@ -235,6 +270,26 @@ export class Metrics {
       },
     });
     return tally;
+  }
+
+  #table(name: string, help: string, labels: readonly [string, string]): TallyTable {
+    const table = new TallyTable();
+    const [first, second] = labels;
+    new PromCounter({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [firstValue, family] of table.entries()) {
+          for (const [secondValue, tally] of family.entries()) {
+            this.inc({ [first]: firstValue, [second]: secondValue }, tally.value);
+          }
+        }
+      },
+    });
+    return table;
   }
 
   #family(name: string, help: string, label: string): TallyFamily {
