@@ -26,8 +26,11 @@ const KEY_BYTES = 32;
  */
 const METADATA_MAX_BYTES = 16_384;
 
+/** What the version has to say about frames: 2 knew one cipher only and ignores `enc_type` otherwise. */
+export type OnionVersion = 'v2' | 'v4';
+
 /** null for anything that is not a frame; never looks beyond the body, whatever length it claims. */
-export function parseOnionFrame(body: Buffer): OnionFrame | null {
+export function parseOnionFrame(body: Buffer, version: OnionVersion = 'v4'): OnionFrame | null {
   if (body.length < LENGTH_BYTES) return null;
   const ciphertextBytes = body.readUInt32LE(0);
   const metadataStart = LENGTH_BYTES + ciphertextBytes;
@@ -36,7 +39,8 @@ export function parseOnionFrame(body: Buffer): OnionFrame | null {
   const metadata = parseJsonObject(trimWhiteSpace(body.subarray(metadataStart)));
   if (metadata === null) return null;
   const ephemeralKey = parseEphemeralKey(metadata['ephemeral_key']);
-  const cipher = parseCipher(metadata['enc_type']);
+  // Clients of version 2 that name XChaCha20 mean it, though the original answers them by an error.
+  const cipher = parseCipher(metadata['enc_type']) ?? (version === 'v2' ? 'aes-gcm' : null);
   if (ephemeralKey === null || cipher === null) return null;
   return { ciphertext: body.subarray(LENGTH_BYTES, metadataStart), ephemeralKey, cipher };
 }

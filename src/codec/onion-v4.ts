@@ -36,14 +36,28 @@ const NINE = 0x39;
 /** More digits than any length needs; leading zeros are accepted as the originals do, but not without end. */
 const LENGTH_DIGITS_MAX = 10;
 
+/** The list taken apart; what its metadata must contain depends on whom the request is for. */
+export interface OnionV4Text {
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** A view; null when there is no second element. */
+  readonly body: Buffer | null;
+}
+
 /** null for anything malformed; the client is then told so inside an encrypted reply. */
 export function parseOnionV4Request(text: Buffer): OnionV4Request | null {
-  const parts = parseByteStringList(text);
-  const [metadataBytes, body = Buffer.alloc(0)] = parts ?? [];
-  if (metadataBytes === undefined) return null;
-  const metadata = parseJsonObject(metadataBytes);
-  if (metadata === null) return null;
+  const parts = parseOnionV4Text(text);
+  return parts === null ? null : readOnionV4Request(parts);
+}
 
+/** null when it is no list of one or two byte strings, the first of them a JSON object. */
+export function parseOnionV4Text(text: Buffer): OnionV4Text | null {
+  const [metadataBytes, body = null] = parseByteStringList(text) ?? [];
+  const metadata = metadataBytes === undefined ? null : parseJsonObject(metadataBytes);
+  return metadata === null ? null : { metadata, body };
+}
+
+/** A request for one of the endpoints; null when the metadata does not make one. */
+export function readOnionV4Request({ metadata, body }: OnionV4Text): OnionV4Request | null {
   const method = metadata['method'];
   const endpoint = metadata['endpoint'];
   if (typeof method !== 'string' || method === '') return null;
@@ -55,7 +69,7 @@ export function parseOnionV4Request(text: Buffer): OnionV4Request | null {
   const path = decodePath(question < 0 ? endpoint : endpoint.slice(0, question));
   if (path === null) return null;
   const query = question < 0 ? '' : endpoint.slice(question + 1);
-  return { method: method.toUpperCase(), path, query, headers, body };
+  return { method: method.toUpperCase(), path, query, headers, body: body ?? Buffer.alloc(0) };
 }
 
 export function encodeOnionV4Request(

@@ -24,31 +24,73 @@ export interface OnionExchange {
   seal(reply: Buffer): Buffer;
 }
 
+/** A frame that does not open, from a client with whom a key could be agreed: it can read why not. */
+export interface OnionRefusal {
+  readonly plaintext: null;
+  seal(reply: Buffer): Buffer;
+}
+
 export interface OnionOpener {
-  /** null when the frame is for none of our keys, was changed, or carries a key of low order: not told apart. */
-  open(frame: OnionFrame, salt: OnionSalt): OnionExchange | null;
+  /**
+   * null when the frame is for none of our keys, was changed, or carries a key of low order: not told apart.
+   * `host`: where the client meant to go, as its `Host` header says it; only the order of the keys depends on it.
+   */
+  open(frame: OnionFrame, salt: OnionSalt, host?: string): OnionExchange | null;
+  /**
+   * The same for version 2, whose clients read refusals too: the key is that of the host, else our first one.
+   * null only when no key can be agreed (low order).
+   */
+  openOrRefuse(frame: OnionFrame, salt: OnionSalt, host?: string): OnionExchange | OnionRefusal | null;
 }
 
 /**
- * The server's side. Several key pairs serve one route (two deployments whose clients know different keys): each is
- * tried in turn and the tag decides. A frame that fails has been tried with every key, so neither the answer nor the
- * time says which part was wrong. Source: spec onion-requests, sections 3 and 8.
+ * The server's side. Several key pairs serve one route (two deployments whose clients know different keys): that of the
+ * request's host comes first, then the others in turn, and the tag decides. A frame that fails has been tried with every
+ * key, so neither the answer nor the time says which part was wrong. `byHost`: names without port, in any letter case.
+ * Source: spec onion-requests, sections 3 and 8.
  */
-export function createOnionOpener(keys: readonly X25519KeyPair[], randomBytes: RandomBytes): OnionOpener {
+export function createOnionOpener(
+  keys: readonly X25519KeyPair[],
+  randomBytes: RandomBytes,
+  byHost: ReadonlyMap<string, X25519KeyPair> = new Map(),
+): OnionOpener {
+  const all = withoutRepetition([...keys, ...byHost.values()]);
+  const orders = new Map(
+    [...byHost].map(([host, first]) => [hostName(host), withoutRepetition([first, ...all])] as const),
+  );
+  const orderFor = (host: string | undefined): readonly X25519KeyPair[] =>
+    (host === undefined || orders.size === 0 ? undefined : orders.get(hostName(host))) ?? all;
+
+  const openOrRefuse: OnionOpener['openOrRefuse'] = (frame, salt, host) => {
+    const { cipher } = frame;
+    let refusal: OnionRefusal | null = null;
+    for (const own of orderFor(host)) {
+      const shared = sharedSecret(own.secretKey, frame.ephemeralKey);
+      if (shared === null) continue;
+      const key = messageKey(cipher, salt, shared, frame.ephemeralKey, own.publicKey);
+      const seal = (reply: Buffer): Buffer => encrypt(cipher, key, reply, randomBytes);
+      const plaintext = decrypt(cipher, key, frame.ciphertext);
+      if (plaintext !== null) return { plaintext, seal };
+      refusal ??= { plaintext: null, seal };
+    }
+    return refusal;
+  };
   return {
-    open(frame, salt) {
-      for (const own of keys) {
-        const shared = sharedSecret(own.secretKey, frame.ephemeralKey);
-        if (shared === null) continue;
-        const key = messageKey(frame.cipher, salt, shared, frame.ephemeralKey, own.publicKey);
-        const plaintext = decrypt(frame.cipher, key, frame.ciphertext);
-        if (plaintext !== null) {
-          return { plaintext, seal: (reply) => encrypt(frame.cipher, key, reply, randomBytes) };
-        }
-      }
-      return null;
+    openOrRefuse,
+    open(frame, salt, host) {
+      const opened = openOrRefuse(frame, salt, host);
+      return opened === null || opened.plaintext === null ? null : opened;
     },
   };
+}
+
+function withoutRepetition(keys: readonly X25519KeyPair[]): readonly X25519KeyPair[] {
+  return [...new Map(keys.map((pair) => [pair.publicKey.toString('hex'), pair])).values()];
+}
+
+/** A `Host` header without its port and in lower case; nothing rests on its being well-formed. */
+function hostName(host: string): string {
+  return host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
 }
 
 /** The client's side of one exchange, for tests and the demo. */

@@ -48,6 +48,7 @@ export function subscriptionEndpoint(
   kind: SubscriptionRequestKind,
   service: SubscriptionService,
   options: SubscriptionEndpointOptions,
+  brandName?: string,
 ): ClientEndpoint {
   return {
     path: `/${kind}`,
@@ -55,12 +56,25 @@ export function subscriptionEndpoint(
     async handle(request) {
       if (request.kind === 'missing') return bodyMissing;
       if (request.kind === 'too-large' || request.body.length > options.bodyMaxBytes) return bodyTooLarge;
-      const answer = await service.handle(kind, request.body);
+      const answer = await service.handle(kind, request.body, brandName);
       const status = options.transientFailureStatus;
       return jsonReply(status !== 200 && hasTransientFailure(answer) ? status : 200, answer);
     },
   };
 }
+
+/** All of them, for plain HTTP or for the onion requests of one brand. */
+export const subscriptionEndpoints = (
+  service: SubscriptionService,
+  options: SubscriptionEndpointOptions,
+  brandName?: string,
+): ClientEndpoints =>
+  new Map(
+    (['subscribe', 'unsubscribe'] as const).map((kind) => {
+      const endpoint = subscriptionEndpoint(kind, service, options, brandName);
+      return [endpoint.path, endpoint] as const;
+    }),
+  );
 
 /** A request that came inside an onion. Unknown paths are 404, other methods 405, a bug of ours 500. */
 export async function callEndpoint(

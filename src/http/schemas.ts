@@ -61,11 +61,70 @@ export const unsubscribeSchema = {
   },
 };
 
-export const onionSchema = {
-  summary: 'Any of the requests above inside an onion request, version 4',
-  description:
-    'uint32 little-endian length, ciphertext, JSON metadata. Answered by nonce, ciphertext and tag; 400 for what is ' +
-    'no onion request for this server.',
-  consumes: ['application/octet-stream'],
-  produces: ['application/octet-stream'],
+const frame = 'uint32 little-endian length, ciphertext, JSON metadata. ';
+const notOurs = '400 for what is no onion request for this server.';
+const methods =
+  'register, unregister, register_legacy_groups_only, subscribe_closed_group, unsubscribe_closed_group or notify';
+
+export const onionSchemas = {
+  v4: {
+    summary: 'Any of the requests above inside an onion request, version 4, or a method of older clients',
+    description:
+      `${frame}The text inside names an endpoint or, where older clients are served, one of ${methods}. ` +
+      `Answered by nonce, ciphertext and tag; ${notOurs}`,
+    consumes: ['application/octet-stream'],
+    produces: ['application/octet-stream'],
+  },
+  v2: {
+    summary: 'A method of older clients inside an onion request, version 2',
+    description:
+      `${frame}The text inside is JSON: "endpoint" is ${methods}, "body" the arguments as JSON text. Answered by ` +
+      `nonce, ciphertext and tag in base64, with {"status", "body": {"code", "message"}} inside; ${notOurs}`,
+    consumes: ['application/octet-stream'],
+    response: { 200: Type.Object({ result: Type.String({ description: 'base64' }) }) },
+  },
+};
+
+const day = (description: string) =>
+  Type.Optional(Type.String({ description: `${description}: YYYY-MM-DD or YYYY-MM-DD HH:MM:SS` }));
+const column = Type.Optional(
+  Type.Unknown({ description: 'whether rows have this column; absent: yes; 0, false and "0": no' }),
+);
+const count = Type.Optional(Type.Integer());
+
+export const statisticsDataSchema = {
+  summary: 'Counters of older clients by period, and how many devices there are',
+  description: 'HTTP Basic: the password says for which app; any user name will do.',
+  body: Type.Object({
+    start_date: day('periods that began then or later'),
+    end_date: day('periods that ended then or earlier'),
+    ios_pn_number: column,
+    android_pn_number: column,
+    closed_group_message_number: column,
+    total_message_number: column,
+  }),
+  response: {
+    200: Type.Object({
+      code: Type.Literal(0),
+      data: Type.Object(
+        {
+          data: Type.Array(
+            Type.Object({
+              start_date: Type.String(),
+              end_date: Type.String(),
+              ios_pn_number: count,
+              android_pn_number: count,
+              total_message_number: count,
+              closed_group_message_number: count,
+              untracked_message_number: count,
+              deduplicated_1_1_message_number: count,
+            }),
+          ),
+          ios_device_number: Type.Integer(),
+          android_device_number: Type.Integer(),
+        },
+        { description: 'and the number of accounts, under a name of the app' },
+      ),
+    }),
+  },
 };

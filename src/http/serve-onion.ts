@@ -1,47 +1,62 @@
 import type { IncomingMessage } from 'node:http';
-import { parseOnionFrame } from '../codec/onion-frame.js';
-import { encodeOnionV4Reply, parseOnionV4Request } from '../codec/onion-v4.js';
+import { parseOnionFrame, type OnionVersion } from '../codec/onion-frame.js';
 import type { OnionOpener, OnionSalt } from '../crypto/onion.js';
 import type { Log } from '../telemetry/log.js';
 import type { SampledLog } from '../telemetry/sampled-log.js';
-import {
-  callEndpoint,
-  comeBackLater,
-  internalError,
-  textReply,
-  type ClientEndpoints,
-  type EndpointReply,
-} from './client-endpoints.js';
+import { textReply, type EndpointReply } from './client-endpoints.js';
 import { readBody } from './read-body.js';
-import { BUSY_MESSAGE, declaredLength, type ServeContext } from './serve-plain.js';
+import { declaredLength, type ServeContext } from './serve-plain.js';
 
 export interface OnionContext extends ServeContext {
   readonly opener: OnionOpener;
-  /** What can be called from inside: no onion route is among them, so an onion in an onion ends as 404. */
-  readonly endpoints: ClientEndpoints;
   readonly bodyMaxBytes: number;
   readonly log: Log;
   readonly sampled: SampledLog;
 }
 
+/** What became of a request, as its metric names it. */
+export type OnionResult = 'ok' | 'refused' | 'bad-request' | 'busy' | 'failed';
+
+export interface OnionAnswer {
+  readonly result: OnionResult;
+  /** To be sealed. */
+  readonly text: Buffer;
+}
+
+/** What the versions of the protocol do differently, each for one route. */
+export interface OnionDialect {
+  readonly version: OnionVersion;
+  readonly salt: OnionSalt;
+  /** For a frame that none of our keys opens, when its sender can read it; null: nothing but the bare refusal. */
+  readonly unopened: Buffer | null;
+  /** When there is no room for even the cheapest work. */
+  readonly shed: EndpointReply;
+  /** `isBusy`: to be answered by "come back later". Rejects only for a bug of ours. */
+  answer(text: Buffer, isBusy: boolean): Promise<OnionAnswer>;
+  /** What is answered after such a bug. */
+  readonly failed: Buffer;
+  wrap(sealed: Buffer): EndpointReply;
+}
+
 /** One answer for every frame that cannot be opened, whatever was wrong with it. */
 const badFrame = textReply(400, 'Invalid onion request');
-const badRequest = textReply(400, 'Invalid v4 onion request');
 
 /**
- * A version 4 onion request. Only a frame that nobody can decrypt gets a bare HTTP error; our own troubles go back
+ * An onion request of any version. Only a frame that nobody can decrypt gets a bare HTTP error; our own troubles go back
  * inside, because old clients hold an outer 5xx against the path and not against us.
- * Source: spec onion-requests, sections 4, 7 and 8.
+ * `host`: as the request names it.
+ * Source: spec onion-requests, sections 4, 5, 7 and 8.
  */
 export async function serveOnion(
   context: OnionContext,
-  salt: OnionSalt,
+  dialect: OnionDialect,
   request: IncomingMessage,
+  host: string,
 ): Promise<EndpointReply> {
-  const { admission, metrics } = context;
+  const { admission, metrics, opener } = context;
   const shed = (): EndpointReply => {
     metrics.onionRequests.of('shed').add();
-    return comeBackLater(503, BUSY_MESSAGE, context.retryAfterSeconds);
+    return dialect.shed;
   };
   const refuse = (): EndpointReply => {
     metrics.onionRequests.of('bad-frame').add();
@@ -56,44 +71,34 @@ export async function serveOnion(
   const isBusy = admission.level() !== 'open';
   admission.begin();
   try {
-    const frame = parseOnionFrame(received.body);
-    const exchange = frame === null ? null : context.opener.open(frame, salt);
+    const frame = parseOnionFrame(received.body, dialect.version);
+    if (frame === null || frame.ciphertext.length === 0) return refuse();
+    const exchange = opener.openOrRefuse(frame, dialect.salt, host);
     if (exchange === null) return refuse();
-    const inner = await serveInner(context, exchange.plaintext, isBusy);
-    return {
-      status: 200,
-      headers: { 'content-type': 'application/octet-stream' },
-      body: exchange.seal(
-        encodeOnionV4Reply({ code: inner.status, headers: inner.headers, body: inner.body }),
-      ),
-    };
+    if (exchange.plaintext === null) {
+      const bare = refuse();
+      return dialect.unopened === null ? bare : dialect.wrap(exchange.seal(dialect.unopened));
+    }
+    const { result, text } = await answerSafely(context, dialect, exchange.plaintext, isBusy);
+    metrics.onionRequests.of(result).add();
+    return dialect.wrap(exchange.seal(text));
   } finally {
     admission.end();
     received.release();
   }
 }
 
-async function serveInner(context: OnionContext, text: Buffer, isBusy: boolean): Promise<EndpointReply> {
-  const { metrics } = context;
-  const request = parseOnionV4Request(text);
-  if (request === null) {
-    metrics.onionRequests.of('bad-request').add();
-    return badRequest;
-  }
-  if (isBusy) {
-    metrics.onionRequests.of('busy').add();
-    return comeBackLater(503, BUSY_MESSAGE, context.retryAfterSeconds);
-  }
+async function answerSafely(
+  { log, sampled }: OnionContext,
+  dialect: OnionDialect,
+  text: Buffer,
+  isBusy: boolean,
+): Promise<OnionAnswer> {
   try {
-    const reply = await callEndpoint(context.endpoints, request.method, request.path, request.body);
-    metrics.onionRequests.of(reply.status === 200 ? 'ok' : 'refused').add();
-    return reply;
+    return await dialect.answer(text, isBusy);
   } catch (error) {
-    metrics.onionRequests.of('failed').add();
     const reason = error instanceof Error ? error.name : 'unknown';
-    context.sampled.note('onion', (occurrences) =>
-      context.log.error({ reason, occurrences }, 'an onion request failed'),
-    );
-    return internalError;
+    sampled.note('onion', (occurrences) => log.error({ reason, occurrences }, 'an onion request failed'));
+    return { result: 'failed', text: dialect.failed };
   }
 }

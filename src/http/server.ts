@@ -16,11 +16,13 @@ import {
   methodNotAllowed,
   notFound,
   options as optionsReply,
-  subscriptionEndpoint,
+  subscriptionEndpoints,
   textReply,
 } from './client-endpoints.js';
-import { ONION_V4_PATH, onionRoute } from './routes/onion.js';
+import { brandDoors, type BrandServices } from './brand-doors.js';
+import { onionRoute } from './routes/onion.js';
 import { openapiRoute } from './routes/openapi.js';
+import { STATISTICS_DATA_PATH, statisticsDataRoute, type StatisticsData } from './routes/statistics-data.js';
 import { subscribeRoute } from './routes/subscribe.js';
 import { unsubscribeRoute } from './routes/unsubscribe.js';
 import { webpushKeysRoute, type VapidKeysOf } from './routes/webpush-keys.js';
@@ -31,6 +33,10 @@ import type { SubscriptionService } from './subscription-service.js';
 export interface HttpServerDeps {
   readonly service: SubscriptionService;
   readonly opener: OnionOpener;
+  /** Each with onion routes of its own. Default: one route for clients of the present protocol. */
+  readonly brands?: readonly BrandServices[];
+  /** Default: no such route. */
+  readonly statistics?: StatisticsData;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -52,6 +58,9 @@ export interface HttpServer {
 /** How long a browser need not ask again; none remembers it for longer than a day. */
 const PREFLIGHT_SECONDS = 86_400;
 
+/** Of one address within the window of the rate limit. */
+const PASSWORD_TRIES_MAX = 60;
+
 /** The listener for clients. Source: spec session-push-v2, section 3; onion-requests, sections 4, 7 and 8. */
 export async function createHttpServer(
   options: HttpServerOptions,
@@ -63,13 +72,10 @@ export async function createHttpServer(
   const sampled = new SampledLog(deps.clock);
 
   const serve = { admission, metrics, retryAfterSeconds: options.retryAfterSeconds };
-  const endpoints = new Map(
-    (['subscribe', 'unsubscribe'] as const).map((kind) => {
-      const endpoint = subscriptionEndpoint(kind, deps.service, options);
-      return [endpoint.path, endpoint] as const;
-    }),
-  );
-  const clientPaths = new Set([...endpoints.keys(), ONION_V4_PATH]);
+  const endpoints = subscriptionEndpoints(deps.service, options);
+  const onionDoors = brandDoors(deps.brands, deps.service, options);
+  const clientPaths = new Set([...endpoints.keys(), ...onionDoors.map((door) => door.path)]);
+  if (deps.statistics !== undefined) clientPaths.add(STATISTICS_DATA_PATH);
 
   ignoreContentTypes(server);
   server.setErrorHandler((error: FastifyError | RateLimited, _request, reply) => {
@@ -115,11 +121,12 @@ export async function createHttpServer(
     const route = endpoint.path === '/subscribe' ? subscribeRoute : unsubscribeRoute;
     route(server, serve, endpoint, limit);
   }
-  onionRoute(
-    server,
-    { ...serve, opener: deps.opener, endpoints, bodyMaxBytes: options.onionBodyMaxBytes, log, sampled },
-    onionLimit,
-  );
+  const onion = { ...serve, opener: deps.opener, bodyMaxBytes: options.onionBodyMaxBytes, log, sampled };
+  for (const { path, dialect } of onionDoors) onionRoute(server, path, onion, dialect, onionLimit);
+  if (deps.statistics !== undefined) {
+    const tries = Math.min(options.rateLimit.requestsMax, PASSWORD_TRIES_MAX);
+    statisticsDataRoute(server, serve, deps.statistics, { ...limit, max: tries });
+  }
   if (deps.vapidKeysOf !== undefined) webpushKeysRoute(server, deps.vapidKeysOf, limit);
   openapiRoute(server, limit);
 

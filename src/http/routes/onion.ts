@@ -1,14 +1,19 @@
-import { onionSchema } from '../schemas.js';
-import { serveOnion, type OnionContext } from '../serve-onion.js';
+import { onionSchemas } from '../schemas.js';
+import { serveOnion, type OnionContext, type OnionDialect } from '../serve-onion.js';
 import { send, type RateLimitConfig, type Server } from '../server-types.js';
 
-export const ONION_V4_PATH = '/oxen/v4/lsrpc';
-
-/** POST /oxen/v4/lsrpc: spec onion-requests, section 4. */
-export function onionRoute(server: Server, context: OnionContext, rateLimit: RateLimitConfig): void {
-  server.post(ONION_V4_PATH, {
+/** POST /…/lsrpc of one brand and version: spec onion-requests, section 1. */
+export function onionRoute(
+  server: Server,
+  path: string,
+  context: OnionContext,
+  dialect: OnionDialect,
+  rateLimit: RateLimitConfig,
+): void {
+  server.post(path, {
     config: { rateLimit },
-    schema: onionSchema,
-    handler: async (request, reply) => send(reply, await serveOnion(context, 'LOKI', request.raw)),
+    schema: onionSchemas[dialect.version],
+    handler: async (request, reply) =>
+      send(reply, await serveOnion(context, dialect, request.raw, request.host)),
   });
 }
