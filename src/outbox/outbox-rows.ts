@@ -1,10 +1,4 @@
-import {
-  parseAccountId,
-  parseServiceId,
-  parseServiceName,
-  type ServiceId,
-  type ServiceName,
-} from '../domain/ids.js';
+import { parseAnyServiceId, parseServiceName, type ServiceId, type ServiceName } from '../domain/ids.js';
 import type { Push, PushContent, PushPriority } from '../domain/push.js';
 import {
   bigintArray,
@@ -114,15 +108,13 @@ export function insertParameters(
 /** A row of `claimRows`; null when it is not one that this program can send (written by a newer one). */
 export function pushOfRow(row: Row): Push | null {
   const service = parseServiceName(textCell(row, 1));
-  const account = parseAccountId(bytesCell(row, 2));
-  const serviceId = parseServiceId(textCell(row, 3));
+  const serviceId = parseAnyServiceId(textCell(row, 3));
   const content = parseContent(textCell(row, 6), bytesCell(row, 5));
   const priority = parsePriority(textCell(row, 7));
-  if (service === null || account === null || serviceId === null || content === null || priority === null)
-    return null;
+  if (service === null || serviceId === null || content === null || priority === null) return null;
   return {
     service,
-    account,
+    account: bytesCell(row, 2),
     device: { serviceId, serviceData: nullableBytesCell(row, 4) },
     content,
     priority,
@@ -135,7 +127,7 @@ export function pushOfRow(row: Row): Push | null {
 }
 
 const parseContent = (kind: string, payload: Buffer): PushContent | null =>
-  kind === 'sealed' || kind === 'unsealed' ? { kind, payload } : null;
+  kind === 'sealed' || kind === 'unsealed' || kind === 'legacy' ? { kind, payload } : null;
 
 const parsePriority = (text: string): PushPriority | null =>
   text === 'high' || text === 'normal' ? text : null;
