@@ -5,7 +5,7 @@ import { FrameAuthority } from '../network/frame-authority.js';
 import { BatchEncoder, EncodedBatches } from '../network/monitor-batch.js';
 import type { NodeLink } from '../network/node-link.js';
 import { NodeLinks } from '../network/node-links.js';
-import type { NodeList } from '../network/node-list.js';
+import type { Daemon, NodeList } from '../network/node-list.js';
 import { Oxend } from '../network/oxend.js';
 import { SwarmMap } from '../network/swarm-map.js';
 import { SwarmMembership } from '../network/swarm-membership.js';
@@ -20,6 +20,8 @@ import { spawnSwarmActor } from './swarm.js';
 import { SwarmDirectory } from './swarm-directory.js';
 
 export interface NetworkOptions {
+  /** What answers at `oxend`: Session's chain daemon or that of a fork. */
+  readonly daemon: Daemon;
   /** Connection attempts at once; 0 = no links at all. */
   readonly maxPendingConnects: number;
   /** How often `sub.block` is renewed. */
@@ -40,6 +42,7 @@ export interface NetworkOptions {
 }
 
 export const defaultNetworkOptions: NetworkOptions = {
+  daemon: 'oxend',
   maxPendingConnects: 1000,
   subscriptionCheckIntervalSeconds: 10,
   nodePollIntervalSeconds: 120,

@@ -2,11 +2,12 @@ import { badInput, badValue, type ClientError } from '../domain/errors.js';
 import {
   ACCOUNT_BYTES,
   ENCRYPTION_KEY_BYTES,
+  isUserAccount,
   parseAccountId,
   parseEncryptionKey,
-  USER_PREFIX,
   type AccountId,
   type EncryptionKey,
+  type UserPrefixes,
 } from '../domain/ids.js';
 import { fail, ok, type Result } from '../domain/result.js';
 import {
@@ -34,7 +35,7 @@ const UNSUBSCRIBE_WINDOW_SECONDS = 24 * 3600;
 /** Whose subscription it is and what the request is signed with (steps 2 to 5). */
 export interface RequestIdentity {
   readonly account: AccountId;
-  /** 32 bytes, present exactly for accounts with the prefix 05. */
+  /** 32 bytes, present exactly for users' accounts. */
   readonly ed25519Key: Buffer | null;
   readonly subaccount: Subaccount | null;
   /** 64 bytes. */
@@ -66,15 +67,18 @@ export function parseElement(element: unknown): Result<JsonObject, ClientError> 
     : fail(badInput('Invalid request: expected object'));
 }
 
-/** Steps 2 to 5. */
-export function parseIdentity(request: JsonObject): Result<RequestIdentity, ClientError> {
+/** Steps 2 to 5. For an account that is no user's, `session_ed25519` is not even looked at. */
+export function parseIdentity(
+  request: JsonObject,
+  userPrefixes: UserPrefixes,
+): Result<RequestIdentity, ClientError> {
   const accountBytes = byteField(request, 'pubkey', ACCOUNT_BYTES);
   if (!accountBytes.ok) return accountBytes;
   const account = parseAccountId(accountBytes.value);
   if (account === null) return fail(invalidBytes);
 
   let ed25519Key: Buffer | null = null;
-  if (account[0] === USER_PREFIX) {
+  if (isUserAccount(account, userPrefixes)) {
     const key = byteField(request, 'session_ed25519', ED25519_KEY_BYTES);
     if (!key.ok) return key;
     ed25519Key = key.value;

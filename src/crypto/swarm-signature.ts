@@ -1,5 +1,5 @@
 import { badValue, type ClientError } from '../domain/errors.js';
-import { USER_PREFIX, type AccountId } from '../domain/ids.js';
+import { isUserAccount, type AccountId, type UserPrefixes } from '../domain/ids.js';
 import type { Subaccount } from '../domain/subscription.js';
 import { ed25519ToX25519, verifyEd25519 } from './sodium.js';
 
@@ -9,7 +9,7 @@ import { ed25519ToX25519, verifyEd25519 } from './sodium.js';
  */
 export interface SwarmSigner {
   readonly account: AccountId;
-  /** 32 bytes, present exactly for accounts with the prefix 05. */
+  /** 32 bytes, present exactly for users' accounts. */
   readonly ed25519Key: Buffer | null;
   readonly subaccount: Subaccount | null;
   readonly signature: Buffer;
@@ -37,12 +37,20 @@ export function unsubscribeText(account: AccountId, signedAtSeconds: number): Bu
   return Buffer.from(`UNSUBSCRIBE${account.toString('hex')}${signedAtSeconds}`, 'latin1');
 }
 
-/** 4.2 step 6: the Ed25519 key of a 05 account must be the account's own. Nothing to check for other accounts. */
-export function accountKeyProblem(account: AccountId, ed25519Key: Buffer | null): ClientError | null {
-  if (ed25519Key === null) return account[0] === USER_PREFIX ? notConvertible : null;
+/**
+ * 4.2 step 6: a user's account is its prefix and the X25519 form of its Ed25519 key, in every network (spec bchat-push,
+ * section 4). Nothing to check for other accounts.
+ */
+export function accountKeyProblem(
+  account: AccountId,
+  ed25519Key: Buffer | null,
+  userPrefixes: UserPrefixes,
+): ClientError | null {
+  const isUser = isUserAccount(account, userPrefixes);
+  if (ed25519Key === null) return isUser ? notConvertible : null;
   const x25519Key = ed25519ToX25519(ed25519Key);
   if (x25519Key === null) return notConvertible;
-  return account[0] === USER_PREFIX && x25519Key.equals(account.subarray(1)) ? null : mismatch;
+  return isUser && x25519Key.equals(account.subarray(1)) ? null : mismatch;
 }
 
 /**

@@ -28,6 +28,7 @@ import { parseServiceId, SERVICE_DATA_MAX_BYTES } from '../domain/ids.js';
 import { fail, ok, type Result } from '../domain/result.js';
 import type { Subscription, SubscriptionKey } from '../domain/subscription.js';
 import type { Notifier } from '../notifiers/port.js';
+import { prefixProblem, type SubscriptionBrand, type SubscriptionBrands } from './subscription-brands.js';
 
 /** The part of a notifier that a subscribe needs. */
 export type DeviceValidator = Pick<Notifier, 'service' | 'validate'>;
@@ -38,15 +39,20 @@ export type NotifierLookup = (service: string) => DeviceValidator | undefined;
 export interface CheckContext {
   readonly clock: Clock;
   readonly notifier: NotifierLookup;
+  readonly brands: SubscriptionBrands;
   readonly namespacesMax: number;
 }
 
-/** One element of a subscribe, through every check of spec session-push-v2, 4.2; the first failure decides. */
+/**
+ * One element of a subscribe, through every check of spec session-push-v2, 4.2; the first failure decides. `brand`:
+ * whose door it came by; null where all brands share one, then the account tells.
+ */
 export async function checkSubscribe(
   context: CheckContext,
+  brand: SubscriptionBrand | null,
   element: unknown,
 ): Promise<Result<Subscription, ClientError>> {
-  const common = checkCommon(context, element);
+  const common = checkCommon(context, brand, element);
   if (!common.ok) return common;
   const { request, identity, target, notifier } = common.value;
 
@@ -83,9 +89,10 @@ export async function checkSubscribe(
 /** Section 5: the device is checked before the time, the signature comes last. */
 export async function checkUnsubscribe(
   context: CheckContext,
+  brand: SubscriptionBrand | null,
   element: unknown,
 ): Promise<Result<SubscriptionKey, ClientError>> {
-  const common = checkCommon(context, element);
+  const common = checkCommon(context, brand, element);
   if (!common.ok) return common;
   const { identity, target, notifier } = common.value;
 
@@ -112,21 +119,30 @@ interface Common {
 }
 
 /** Steps 1 to 8. */
-function checkCommon(context: CheckContext, element: unknown): Result<Common, ClientError> {
+function checkCommon(
+  context: CheckContext,
+  doorBrand: SubscriptionBrand | null,
+  element: unknown,
+): Result<Common, ClientError> {
+  const { brands } = context;
   const request = parseElement(element);
   if (!request.ok) return request;
-  const identity = parseIdentity(request.value);
+  const identity = parseIdentity(request.value, brands.userPrefixes);
   if (!identity.ok) return identity;
-  const keyProblem = accountKeyProblem(identity.value.account, identity.value.ed25519Key);
+  const { account, ed25519Key } = identity.value;
+  const brand = doorBrand ?? brands.ofAccount(account);
+  const keyProblem =
+    prefixProblem(brand, account, ed25519Key) ?? accountKeyProblem(account, ed25519Key, brands.userPrefixes);
   if (keyProblem !== null) return fail(keyProblem);
   const target = parseTarget(request.value);
   if (!target.ok) return target;
-  const notifier = context.notifier(target.value.service);
+  const word = target.value.service;
+  const notifier = context.notifier(brand.services.get(word) ?? word);
   if (notifier === undefined) {
     return fail(
       clientError(
         clientErrorCode.serviceNotAvailable,
-        `${target.value.service} notification service not currently available`,
+        `${word} notification service not currently available`,
       ),
     );
   }

@@ -11,7 +11,17 @@ import type { Subscription, SubscriptionKey } from '../domain/subscription.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
-import { checkSubscribe, checkUnsubscribe, type NotifierLookup } from './subscription-check.js';
+import {
+  SubscriptionBrands,
+  type SubscriptionBrand,
+  type SubscriptionBrandSettings,
+} from './subscription-brands.js';
+import {
+  checkSubscribe,
+  checkUnsubscribe,
+  type CheckContext,
+  type NotifierLookup,
+} from './subscription-check.js';
 import { TurnGate } from './turn-gate.js';
 
 export type SubscriptionRequestKind = 'subscribe' | 'unsubscribe';
@@ -47,6 +57,8 @@ export const defaultSubscriptionLimits: SubscriptionLimits = {
 export interface SubscriptionServiceDeps {
   readonly clock: Clock;
   readonly notifier: NotifierLookup;
+  /** Everyone who subscribes here, each with a name and routes of its own. Empty: Session v2's rules, no translation. */
+  readonly brands: readonly SubscriptionBrandSettings[];
   /** Why a well-formed, signed subscription is not taken all the same; null when it is. */
   readonly refusal: (subscription: Subscription) => ClientError | null;
   /** Resolves when it is committed: 'stale' means that a newer signature was there and was kept. */
@@ -60,12 +72,15 @@ export interface SubscriptionServiceDeps {
 
 export interface SubscriptionService {
   /**
-   * An object for an object, an array of the same length and order for an array. Never rejects.
-   * Source: spec session-push-v2, 3.3, 4 and 5.
+   * An object for an object, an array of the same length and order for an array. `brand`: the name of the one whose
+   * route it came by; without it (plain HTTP, OxenMQ) each account's first byte tells. Rejects only for a name that is
+   * not among `brands`, which is a bug of the caller.
+   * Source: spec session-push-v2, 3.3, 4 and 5; spec bchat-push, section 4.
    */
   handle(
     kind: SubscriptionRequestKind,
     body: Buffer,
+    brand?: string,
   ): Promise<SubscriptionAnswer | readonly SubscriptionAnswer[]>;
 }
 
@@ -73,15 +88,25 @@ const TIMEOUT_MESSAGE = 'Timeout waiting for push notification backend';
 
 export function createSubscriptionService(deps: SubscriptionServiceDeps): SubscriptionService {
   const { metrics, log, limits } = deps;
-  const context = { clock: deps.clock, notifier: deps.notifier, namespacesMax: limits.namespacesMax };
+  const brands = new SubscriptionBrands(deps.brands);
+  const context: CheckContext = {
+    clock: deps.clock,
+    notifier: deps.notifier,
+    brands,
+    namespacesMax: limits.namespacesMax,
+  };
   const gate = new TurnGate(limits.checksPerTurn);
   const sampled = new SampledLog(deps.clock);
 
-  async function runElement(kind: SubscriptionRequestKind, element: unknown): Promise<SubscriptionAnswer> {
+  async function runElement(
+    kind: SubscriptionRequestKind,
+    brand: SubscriptionBrand | null,
+    element: unknown,
+  ): Promise<SubscriptionAnswer> {
     const wait = gate.enter();
     if (wait !== null) await wait;
     try {
-      return kind === 'subscribe' ? await subscribe(element) : await unsubscribe(element);
+      return kind === 'subscribe' ? await subscribe(brand, element) : await unsubscribe(brand, element);
     } catch (error) {
       metrics.requests.of('error-5').add();
       sampled.note(kind, (occurrences) =>
@@ -91,8 +116,8 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
     }
   }
 
-  async function subscribe(element: unknown): Promise<SubscriptionAnswer> {
-    const checked = await checkSubscribe(context, element);
+  async function subscribe(brand: SubscriptionBrand | null, element: unknown): Promise<SubscriptionAnswer> {
+    const checked = await checkSubscribe(context, brand, element);
     if (!checked.ok) return refuse(checked.error);
     const refusal = deps.refusal(checked.value);
     if (refusal !== null) return refuse(refusal);
@@ -102,8 +127,8 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
     return outcome === 'added' ? answers.added : answers.updated;
   }
 
-  async function unsubscribe(element: unknown): Promise<SubscriptionAnswer> {
-    const checked = await checkUnsubscribe(context, element);
+  async function unsubscribe(brand: SubscriptionBrand | null, element: unknown): Promise<SubscriptionAnswer> {
+    const checked = await checkUnsubscribe(context, brand, element);
     if (!checked.ok) return refuse(checked.error);
     const existed = await deps.unsubscribe(checked.value);
     metrics.requests.of('ok').add();
@@ -121,6 +146,7 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
 
   async function runAll(
     kind: SubscriptionRequestKind,
+    brand: SubscriptionBrand | null,
     elements: readonly unknown[],
     deadline: Deadline,
   ): Promise<SubscriptionAnswer[]> {
@@ -132,7 +158,7 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
         next += 1;
         results[index] = deadline.isOver
           ? deadline.giveUp()
-          : await deadline.race(runElement(kind, elements[index]));
+          : await deadline.race(runElement(kind, brand, elements[index]));
       }
     };
     const workers = Math.min(limits.elementsInProgress, elements.length);
@@ -141,7 +167,8 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
   }
 
   return {
-    async handle(kind, body) {
+    async handle(kind, body, brandName) {
+      const brand = brandName === undefined ? null : brands.named(brandName);
       const request = parseBody(body);
       if (!Array.isArray(request) && (typeof request !== 'object' || request === null)) {
         metrics.requests.of('error-1').add();
@@ -157,8 +184,8 @@ export function createSubscriptionService(deps: SubscriptionServiceDeps): Subscr
       });
       try {
         return Array.isArray(request)
-          ? await runAll(kind, request, deadline)
-          : await deadline.race(runElement(kind, request));
+          ? await runAll(kind, brand, request, deadline)
+          : await deadline.race(runElement(kind, brand, request));
       } finally {
         deadline.clear();
       }

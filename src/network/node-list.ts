@@ -25,12 +25,30 @@ export interface NodeList {
   readonly blockHeight: number;
 }
 
+/** Which chain daemon it is: forks of Session's network call the same things differently. */
+export type Daemon = 'oxend' | 'beldexd';
+
+interface DaemonWords {
+  readonly listCommand: string;
+  /** The key of the list in the answer; what is inside is the same. */
+  readonly listKey: string;
+}
+
+/** Source: spec storage-server, 2.2; spec bchat-push, section 2. `sub.block` and `notify.block` are common to all. */
+const daemonWords: Readonly<Record<Daemon, DaemonWords>> = {
+  oxend: { listCommand: 'rpc.get_service_nodes', listKey: 'service_node_states' },
+  beldexd: { listCommand: 'rpc.get_master_nodes', listKey: 'master_node_states' },
+};
+
+/** The command that asks for the list. */
+export const nodeListCommand = (daemon: Daemon): string => daemonWords[daemon].listCommand;
+
 export type NodeListError = 'too-large' | 'not-json' | 'no-list';
 
 /** Some 2,000 nodes make 400 kB. */
 export const NODE_LIST_MAX_BYTES = 10 * 1024 * 1024;
 
-/** What `rpc.get_service_nodes` is asked; `swarm` is the hexadecimal form that newer daemons add. */
+/** What the daemon is asked for; `swarm` is the hexadecimal form that newer daemons add. */
 export const nodeListRequest: Buffer = Buffer.from(
   JSON.stringify({
     active_only: true,
@@ -47,15 +65,15 @@ export const nodeListRequest: Buffer = Buffer.from(
 );
 
 /**
- * Reads the body of a reply to `rpc.get_service_nodes`. One bad entry is skipped alone; an entry without a usable
+ * Reads the body of a reply to `nodeListCommand`. One bad entry is skipped alone; an entry without a usable
  * address still contributes its swarm id, because the mapping of accounts rests on the ids of all listed nodes.
  * Source: spec storage-server, section 2.2.
  */
-export function parseNodeList(body: Buffer): Result<NodeList, NodeListError> {
+export function parseNodeList(body: Buffer, daemon: Daemon): Result<NodeList, NodeListError> {
   if (body.length > NODE_LIST_MAX_BYTES) return fail('too-large');
   const root = parseLosslessly(body.toString('utf8'));
   if (!isRecord(root)) return fail('not-json');
-  const entries = root['service_node_states'];
+  const entries = root[daemonWords[daemon].listKey];
   if (!Array.isArray(entries)) return fail('no-list');
 
   const nodes = new Map<string, StorageNode>();

@@ -6,9 +6,11 @@ import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
 import { backOffMs } from './back-off.js';
-import { nodeListRequest, parseNodeList, type NodeList } from './node-list.js';
+import { nodeListCommand, nodeListRequest, parseNodeList, type Daemon, type NodeList } from './node-list.js';
 
 export interface OxendOptions {
+  /** Another network's daemon in the place of oxend: it differs in a few words only. */
+  readonly daemon: Daemon;
   /** How often `sub.block` is renewed; oxend forgets it after 30 minutes. */
   readonly subscriptionCheckIntervalSeconds: number;
   /** The list is asked for when it has become this old without a block. */
@@ -128,7 +130,7 @@ export class Oxend {
     this.#session += 1;
     this.#connectFailures = 0;
     this.#cancel('connect');
-    this.deps.log.info('oxend connected');
+    this.deps.log.info(`${this.options.daemon} connected`);
     if (this.#connection !== null) this.#greet();
   }
 
@@ -142,7 +144,7 @@ export class Oxend {
     if (!this.#isUp) return;
     this.#isUp = false;
     this.#cancel('blocks');
-    this.deps.log.warn({ reason }, 'oxend connection lost');
+    this.deps.log.warn({ reason }, `${this.options.daemon} connection lost`);
     this.#after('connect', this.options.connectTimeoutSeconds * 1000, () => this.#lost('no-recovery'));
   }
 
@@ -151,7 +153,7 @@ export class Oxend {
     this.#connectFailures += 1;
     const waitMs = backOffMs(this.#connectFailures, RETRY_STEPS_SECONDS, this.deps.random);
     this.#trouble.note('connect', (occurrences) =>
-      this.deps.log.warn({ reason, occurrences, waitMs }, 'oxend cannot be reached'),
+      this.deps.log.warn({ reason, occurrences, waitMs }, `${this.options.daemon} cannot be reached`),
     );
     this.#after('connect', waitMs, () => this.#connect());
   }
@@ -189,7 +191,10 @@ export class Oxend {
       if (!isFirst) this.#wantList();
     } else if (answer !== 'ALREADY') {
       this.#trouble.note('sub.block', (occurrences) =>
-        this.deps.log.warn({ occurrences }, 'oxend does not report blocks to us; the list is polled instead'),
+        this.deps.log.warn(
+          { occurrences },
+          `${this.options.daemon} does not report blocks to us; the list is polled instead`,
+        ),
       );
     }
   }
@@ -221,14 +226,14 @@ export class Oxend {
   }
 
   async #fetchList(): Promise<boolean> {
-    const result = await this.#request('rpc.get_service_nodes', [nodeListRequest]);
+    const result = await this.#request(nodeListCommand(this.options.daemon), [nodeListRequest]);
     if (result === null) return false;
     if (!result.ok) return this.#refuse(result.error.kind);
     const [code, body] = result.value;
     if (result.value.length !== 2 || code?.toString('latin1') !== '200' || body === undefined) {
       return this.#refuse('bad-reply');
     }
-    const parsed = parseNodeList(body);
+    const parsed = parseNodeList(body, this.options.daemon);
     if (!parsed.ok) return this.#refuse(parsed.error);
     const list = parsed.value;
     // A daemon that has just started knows nobody; believing it would cut every link.
@@ -258,7 +263,10 @@ export class Oxend {
   #refuse(reason: string): false {
     this.deps.metrics.nodeListUpdates.of(reason).add();
     this.#trouble.note('list', (occurrences) =>
-      this.deps.log.warn({ reason, occurrences }, 'no node list from oxend; the old one stays'),
+      this.deps.log.warn(
+        { reason, occurrences },
+        `no node list from ${this.options.daemon}; the old one stays`,
+      ),
     );
     return false;
   }
@@ -274,7 +282,10 @@ export class Oxend {
 
   #note(command: string, error: RequestError): void {
     this.#trouble.note(command, (occurrences) =>
-      this.deps.log.warn({ command, reason: error.kind, occurrences }, 'oxend does not answer'),
+      this.deps.log.warn(
+        { command, reason: error.kind, occurrences },
+        `${this.options.daemon} does not answer`,
+      ),
     );
   }
 

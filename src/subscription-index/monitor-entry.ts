@@ -1,4 +1,3 @@
-import { USER_PREFIX } from '../domain/ids.js';
 import type { Subscription } from '../domain/subscription.js';
 
 const ascii = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -11,26 +10,27 @@ const TAG_KEY = ascii('1:T36:');
 /**
  * The bencoded dict with which `monitor.messages` subscribes to one account, in the key order that storage servers
  * require: P S T d n p s t. Source: spec storage-server, 4.1.
+ *
+ * A user's account goes out as its Ed25519 key alone: the node puts its network's prefix before the X25519 form of it.
+ * The Beldex node that is published today puts 05 there like Session's (spec bchat-push, section 5, 4): it refuses the
+ * signatures of `bd` accounts (errcode 5) until it is mended. There is no other form in which it would take them.
  */
 export function encodeMonitorEntry(subscription: Subscription): Buffer {
   const { authorisation, account } = subscription;
-  const isUser = account[0] === USER_PREFIX;
+  const { ed25519Key } = authorisation;
   const parts: Buffer[] = [ascii('d')];
-  if (isUser) {
-    if (authorisation.ed25519Key === null) throw new TypeError('a user account needs its Ed25519 key');
-    parts.push(ED25519_KEY, authorisation.ed25519Key);
-  }
+  if (ed25519Key !== null) parts.push(ED25519_KEY, ed25519Key);
   if (authorisation.subaccount !== null) {
     parts.push(TAG_SIGNATURE_KEY, authorisation.subaccount.signature, TAG_KEY, authorisation.subaccount.tag);
   }
   let middle = subscription.wantData ? '1:di1e1:nl' : '1:nl';
   for (const namespace of subscription.namespaces) middle += `i${namespace}e`;
   parts.push(ascii(`${middle}e`));
-  if (!isUser) parts.push(ACCOUNT_KEY, account);
+  if (ed25519Key === null) parts.push(ACCOUNT_KEY, account);
   parts.push(SIGNATURE_KEY, authorisation.signature, ascii(`1:ti${authorisation.signedAtSeconds}ee`));
   return Buffer.concat(parts);
 }
 
 /** Where the 36 bytes of the subaccount tag begin in an entry that has one. */
-export const tagOffset = (isUser: boolean): number =>
-  1 + (isUser ? ED25519_KEY.length + 32 : 0) + TAG_SIGNATURE_KEY.length + 64 + TAG_KEY.length;
+export const tagOffset = (hasEd25519Key: boolean): number =>
+  1 + (hasEd25519Key ? ED25519_KEY.length + 32 : 0) + TAG_SIGNATURE_KEY.length + 64 + TAG_KEY.length;

@@ -11,7 +11,7 @@ import { encodeMonitorEntry, tagOffset } from './monitor-entry.js';
  *    8 u32  signature time, unix seconds
  *   12 u16  number of the service in the index's list
  *   14 u8   flags
- *   15 u8   account prefix is that of a user (1) or not (0)
+ *   15 u8   the monitor entry has an Ed25519 key, because the account is a user's (1), or not (0)
  *   16 u16  how many namespaces
  *   18 u16  length of the stored service id
  *   20 u32  length of the service data
@@ -27,7 +27,7 @@ const LENGTH = 4;
 const SIGNED_AT = 8;
 const SERVICE = 12;
 const FLAGS = 14;
-const IS_USER = 15;
+const HAS_ED25519_KEY = 15;
 const NAMESPACES = 16;
 const SERVICE_ID_LENGTH = 18;
 const SERVICE_DATA_LENGTH = 20;
@@ -46,7 +46,11 @@ const LOWER_HEX = /^(?:[0-9a-f]{2})+$/;
 
 const UINT32_MAX = 0xffff_ffff;
 
-/** Whether `writeRecord` can write it; true for everything that came in by a checked request. */
+/**
+ * Whether `writeRecord` can write it and storage nodes may take it; true for everything that came in by a checked
+ * request. Whether an account is a user's shows by its Ed25519 key, whatever its network. Without one, 05 at least is
+ * certain to be refused (spec storage-server, 4.2).
+ */
 export function isPackable({ account, authorisation, serviceData }: Subscription): boolean {
   const { ed25519Key, signedAtSeconds } = authorisation;
   if (account[0] === USER_PREFIX && ed25519Key === null) return false;
@@ -75,7 +79,7 @@ export function writeRecord(arena: Arena, subscription: Subscription, serviceNum
     (packed ? PACKED_HEX : 0) |
     (serviceData === null ? 0 : HAS_SERVICE_DATA) |
     (subscription.authorisation.subaccount === null ? 0 : HAS_SUBACCOUNT);
-  chunk[at + IS_USER] = subscription.account[0] === USER_PREFIX ? 1 : 0;
+  chunk[at + HAS_ED25519_KEY] = subscription.authorisation.ed25519Key === null ? 0 : 1;
   chunk.writeUInt16LE(subscription.namespaces.length, at + NAMESPACES);
   chunk.writeUInt16LE(serviceId.length, at + SERVICE_ID_LENGTH);
   chunk.writeUInt32LE(serviceData?.length ?? 0, at + SERVICE_DATA_LENGTH);
@@ -210,10 +214,13 @@ export class RecordCursor {
     const mine = (this.#flags & HAS_SUBACCOUNT) !== 0;
     const theirs = (other.#flags & HAS_SUBACCOUNT) !== 0;
     if (!mine || !theirs) return mine === theirs;
-    const tagAt = tagOffset(this.#chunk[this.#at + IS_USER] === 1);
-    const start = this.#entryStart + tagAt;
-    const otherStart = other.#entryStart + tagAt;
+    const start = this.#tagStart;
+    const otherStart = other.#tagStart;
     return this.#chunk.compare(other.#chunk, otherStart, otherStart + 36, start, start + 36) === 0;
+  }
+
+  get #tagStart(): number {
+    return this.#entryStart + tagOffset(this.#chunk[this.#at + HAS_ED25519_KEY] === 1);
   }
 
   get #flags(): number {

@@ -21,6 +21,7 @@ import { silentLog } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { AllTimeCounters, Statistics } from '../../src/telemetry/statistics.js';
 import { eventually } from '../simulators/eventually.js';
+import { sessionBrand } from '../simulators/subscription-brands.js';
 import { PythonNotifier, type PythonNotifierOptions } from '../simulators/python-notifier.js';
 import { SessionAccount, SessionDevice } from '../simulators/session-client.js';
 import { randomKeyPair } from '../simulators/storage-network/keys.js';
@@ -75,6 +76,7 @@ async function openHive(options: HiveDeps['options'] = {}, known: string[] = [])
   const service = createSubscriptionService({
     clock: systemClock,
     notifier: (name) => hive.notifier(name),
+    brands: [sessionBrand],
     refusal: () => null,
     async subscribe(subscription) {
       subscriptions.push(subscription);

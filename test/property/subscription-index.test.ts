@@ -109,7 +109,7 @@ describe('the subscription index', () => {
     fc.assert(
       fc.property(
         fc.array(device, { minLength: 1, maxLength: 12 }),
-        fc.constantFrom(3, 5),
+        fc.constantFrom(3, 5, 0xbd),
         (devices, prefix) => {
           const index = new SubscriptionIndex(1);
           const all = devices.map((wanted, at) => ({ ...wanted, at }));
@@ -124,6 +124,7 @@ describe('the subscription index', () => {
                 wantData,
                 authorisation: {
                   ...authorisation,
+                  ed25519Key: prefix === 3 ? null : bytesOf('ed25519', 32),
                   signedAtSeconds,
                   signature: bytesOf(`${at}`, 64),
                   subaccount:

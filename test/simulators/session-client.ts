@@ -42,19 +42,21 @@ export class SessionAccount {
   private constructor(
     readonly kind: 'user' | 'group',
     readonly key: SigningKey,
+    prefix: number,
   ) {
     const body = Buffer.alloc(32);
     if (kind === 'user') sodium.crypto_sign_ed25519_pk_to_curve25519(body, key.publicKey);
     else key.publicKey.copy(body);
-    this.id = Buffer.concat([Buffer.from([kind === 'user' ? 0x05 : 0x03]), body]);
+    this.id = Buffer.concat([Buffer.from([prefix]), body]);
   }
 
-  static user(seed?: Buffer): SessionAccount {
-    return new SessionAccount('user', new SigningKey(seed));
+  /** `prefix`: 05 in Session's network, bd in Beldex's. */
+  static user(seed?: Buffer, prefix = 0x05): SessionAccount {
+    return new SessionAccount('user', new SigningKey(seed), prefix);
   }
 
   static group(seed?: Buffer): SessionAccount {
-    return new SessionAccount('group', new SigningKey(seed));
+    return new SessionAccount('group', new SigningKey(seed), 0x03);
   }
 
   get hex(): string {

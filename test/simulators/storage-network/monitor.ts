@@ -16,6 +16,11 @@ export interface MonitorRules {
   /** Signatures and subaccounts are verified; off for load, where the wire is of interest and not Ed25519. */
   readonly verify: boolean;
   readonly nowSeconds: () => number;
+  /**
+   * What stands before the X25519 form of an Ed25519 key: 05, also in the Beldex node that is published today; 0xbd in
+   * one that is mended (spec bchat-push, section 5, 4).
+   */
+  readonly userPrefix: number;
   /** Ed25519 keys already turned into accounts: the dearest step, and the same for every node of a swarm. */
   readonly accountsByKey: Map<string, Buffer>;
 }
@@ -114,7 +119,7 @@ function readEntry(dict: Buffer, rules: MonitorRules): MonitorVerdict {
   if (time < now - FOURTEEN_DAYS) return stop(4, 'Invalid t= signature timestamp: timestamp is too old');
   if (time > now + ONE_DAY) return stop(4, 'Invalid t= signature timestamp: timestamp is in the future');
 
-  const id = account ?? accountOf(sessionKey ?? Buffer.alloc(0), rules.accountsByKey);
+  const id = account ?? accountOf(sessionKey ?? Buffer.alloc(0), rules);
   if (id === null) return stop(2, 'Invalid P= ed25519 public key');
   if (rules.verify) {
     const accountKey = sessionKey ?? id.subarray(1);
@@ -147,12 +152,12 @@ function verifies(signature: Buffer, message: string | Buffer, key: Buffer): boo
   return sodium.crypto_sign_verify_detached(signature, Buffer.from(message), key);
 }
 
-/** `05` and the X25519 form of an Ed25519 key; null when it is no point. */
-function accountOf(sessionKey: Buffer, known: Map<string, Buffer>): Buffer | null {
+/** The prefix and the X25519 form of an Ed25519 key; null when it is no point. */
+function accountOf(sessionKey: Buffer, { userPrefix, accountsByKey: known }: MonitorRules): Buffer | null {
   const name = sessionKey.toString('latin1');
   const cached = known.get(name);
   if (cached !== undefined) return cached;
-  const account = Buffer.alloc(33, 0x05);
+  const account = Buffer.alloc(33, userPrefix);
   try {
     sodium.crypto_sign_ed25519_pk_to_curve25519(account.subarray(1), sessionKey);
   } catch {

@@ -12,6 +12,10 @@ export interface StorageNetworkOptions {
   /** Instead of `swarms` evenly spaced ids, most of which no JavaScript number holds. */
   readonly swarmIds?: readonly bigint[];
   readonly verify?: boolean;
+  /** Whose words the chain daemon speaks. */
+  readonly daemon?: 'oxend' | 'beldexd';
+  /** What nodes put before the X25519 form of an Ed25519 key; see `MonitorRules`. */
+  readonly userPrefix?: number;
   readonly clock?: Clock;
   /** CURVE for oxend too; plain by default. */
   readonly oxendKeyPair?: KeyPair | null;
@@ -39,10 +43,15 @@ export class StorageNetwork {
       blocky: false,
     });
     const shared = { context, ...(clock !== undefined && { clock }) };
-    const oxend = await SimulatedOxend.start({ ...shared, keyPair: options.oxendKeyPair ?? null });
+    const oxend = await SimulatedOxend.start({
+      ...shared,
+      keyPair: options.oxendKeyPair ?? null,
+      daemon: options.daemon ?? 'oxend',
+    });
     const network = new StorageNetwork(oxend, {
       ...shared,
       verify: options.verify ?? false,
+      ...(options.userPrefix !== undefined && { userPrefix: options.userPrefix }),
       accountsByKey: new Map(),
       ...(options.sendHighWaterMark !== undefined && { sendHighWaterMark: options.sendHighWaterMark }),
     });

@@ -18,6 +18,8 @@ export interface NodeEntry {
 }
 
 export interface OxendOptions {
+  /** `beldexd` knows the list by other names, and not by oxend's (spec bchat-push, section 2). */
+  readonly daemon?: 'oxend' | 'beldexd';
   /** CURVE when given, plain otherwise. */
   readonly keyPair?: KeyPair | null;
   readonly bind?: string;
@@ -27,7 +29,7 @@ export interface OxendOptions {
 
 /** The daemon that knows the nodes and the blocks. */
 export class SimulatedOxend {
-  /** What `rpc.get_service_nodes` lists. */
+  /** What the list of nodes has. */
   nodes: NodeEntry[] = [];
   height = 1_800_000;
   blockHash: Buffer = randomBytes(32);
@@ -47,17 +49,23 @@ export class SimulatedOxend {
   readonly #blockSubscribers = new Map<string, { readonly route: Route; expiresAtMs: number }>();
   #listener: OxenmqListener | null = null;
 
-  private constructor(private readonly clock: Clock) {}
+  private constructor(
+    private readonly clock: Clock,
+    private readonly listKey: string,
+  ) {}
 
   static async start(options: OxendOptions = {}): Promise<SimulatedOxend> {
-    const oxend = new SimulatedOxend(options.clock ?? systemClock);
+    const isBeldexd = options.daemon === 'beldexd';
+    const listKey = isBeldexd ? 'master_node_states' : 'service_node_states';
+    const listCommand = isBeldexd ? 'rpc.get_master_nodes' : 'rpc.get_service_nodes';
+    const oxend = new SimulatedOxend(options.clock ?? systemClock, listKey);
     oxend.#listener = await OxenmqListener.start({
       keyPair: options.keyPair ?? null,
       ...(options.bind !== undefined && { bind: options.bind }),
       ...(options.context !== undefined && { context: options.context }),
       requests: {
         'ping.ping': (_route, _parts, reply) => reply(oxend.pong),
-        'rpc.get_service_nodes': (_route, parts, reply) => oxend.#listNodes(parts, reply),
+        [listCommand]: (_route, parts, reply) => oxend.#listNodes(parts, reply),
         'sub.block': (route, _parts, reply) => oxend.#subscribeBlocks(route, reply),
       },
     });
@@ -136,7 +144,7 @@ export class SimulatedOxend {
     const unchanged = pollHashOf(request) === null ? '' : ',"unchanged":false';
     return [
       '200',
-      `{"block_hash":"${hash}","height":${this.height},"service_node_states":[${states}],"status":"OK"${unchanged}}`,
+      `{"block_hash":"${hash}","height":${this.height},"${this.listKey}":[${states}],"status":"OK"${unchanged}}`,
     ];
   }
 }

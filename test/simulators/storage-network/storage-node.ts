@@ -23,6 +23,7 @@ export interface StorageNodeOptions {
   readonly clock?: Clock;
   /** Verify signatures as the real one does; default off, for load. */
   readonly verify?: boolean;
+  readonly userPrefix?: number;
   readonly accountsByKey?: Map<string, Buffer>;
   readonly sendHighWaterMark?: number;
   readonly maxMessageBytes?: number;
@@ -64,6 +65,7 @@ export class SimulatedStorageNode {
   ) {
     this.#rules = {
       verify: options.verify ?? false,
+      userPrefix: options.userPrefix ?? 0x05,
       nowSeconds: () => Math.floor(clock.nowMs() / 1000),
       accountsByKey: options.accountsByKey ?? new Map<string, Buffer>(),
     };

@@ -36,13 +36,17 @@ describe('the signed texts', () => {
 describe('the key of an account', () => {
   const { alice, bob } = sessionVectors.keys;
   const aliceAccount = accountId(alice?.account_hex ?? '');
+  const aliceKey = Buffer.from(alice?.ed25519_pub_hex ?? '', 'hex');
+  const users = new Set([0x05, 0xbd]);
+  const inNetwork = (prefix: number): AccountId =>
+    accountId(Buffer.concat([Buffer.from([prefix]), aliceAccount.subarray(1)]).toString('hex'));
 
   it('converts to the account', () => {
-    expect(accountKeyProblem(aliceAccount, Buffer.from(alice?.ed25519_pub_hex ?? '', 'hex'))).toBeNull();
+    expect(accountKeyProblem(aliceAccount, aliceKey, users)).toBeNull();
   });
 
   it('of another account is a mismatch, what is no key cannot be converted', () => {
-    const other = accountKeyProblem(aliceAccount, Buffer.from(bob?.ed25519_pub_hex ?? '', 'hex'));
+    const other = accountKeyProblem(aliceAccount, Buffer.from(bob?.ed25519_pub_hex ?? '', 'hex'), users);
     expect(other?.message).toContain('mismatch');
     for (const bad of [
       Buffer.alloc(32),
@@ -50,8 +54,17 @@ describe('the key of an account', () => {
       Buffer.from([1, ...Buffer.alloc(31)]),
       Buffer.alloc(31),
     ]) {
-      expect(accountKeyProblem(aliceAccount, bad)?.message).toContain('Failed to convert');
+      expect(accountKeyProblem(aliceAccount, bad, users)?.message).toContain('Failed to convert');
     }
+  });
+
+  it('is judged alike in every network, and belongs to users only', () => {
+    expect(accountKeyProblem(inNetwork(0xbd), aliceKey, users)).toBeNull();
+    expect(accountKeyProblem(inNetwork(0x03), aliceKey, users)?.message).toContain('mismatch');
+    expect(accountKeyProblem(inNetwork(0xbd), null, users)?.message).toContain('Failed to convert');
+    expect(accountKeyProblem(inNetwork(0x03), null, users)).toBeNull();
+    // A network that is not served has no users here.
+    expect(accountKeyProblem(inNetwork(0xbd), null, new Set([0x05]))).toBeNull();
   });
 });
 

@@ -7,7 +7,7 @@ import { Metrics } from '../../../src/telemetry/metrics.js';
 import { endpointOf, FakeClient, listed, nodeListBody, type ListedNode } from './support/fakes.js';
 
 const nodesOf = (nodes: readonly ListedNode[]): readonly StorageNode[] => {
-  const parsed = parseNodeList(nodeListBody(nodes));
+  const parsed = parseNodeList(nodeListBody(nodes), 'oxend');
   if (!parsed.ok) throw new Error(parsed.error);
   return parsed.value.nodes;
 };

@@ -13,7 +13,7 @@ const { oxend } = JSON.parse(
 };
 
 const parse = (text: string) => {
-  const parsed = parseNodeList(Buffer.from(text));
+  const parsed = parseNodeList(Buffer.from(text), 'oxend');
   if (!parsed.ok) throw new Error(parsed.error);
   return parsed.value;
 };
@@ -90,11 +90,14 @@ describe('the node list', () => {
     ['no nodes', '{"status":"OK","unchanged":true}', 'no-list'],
     ['deep nesting', '['.repeat(100_000), 'not-json'],
   ])('refuses %s', (_name, text, error) => {
-    expect(parseNodeList(Buffer.from(text))).toEqual({ ok: false, error });
+    expect(parseNodeList(Buffer.from(text), 'oxend')).toEqual({ ok: false, error });
   });
 
   it('refuses a body beyond the limit unread', () => {
-    expect(parseNodeList(Buffer.alloc(NODE_LIST_MAX_BYTES + 1))).toEqual({ ok: false, error: 'too-large' });
+    expect(parseNodeList(Buffer.alloc(NODE_LIST_MAX_BYTES + 1), 'oxend')).toEqual({
+      ok: false,
+      error: 'too-large',
+    });
   });
 
   it('reads two thousand nodes in a few milliseconds', () => {
@@ -102,6 +105,14 @@ describe('the node list', () => {
     const start = performance.now();
     expect(parse(body.toString()).nodes).toHaveLength(2000);
     expect(performance.now() - start).toBeLessThan(200);
+  });
+
+  it('of a fork has another name, and the same nodes in it', () => {
+    const forks = `{"master_node_states":[${good}],"height":7}`;
+    const parsed = parseNodeList(Buffer.from(forks), 'beldexd');
+    expect(parsed).toMatchObject({ ok: true, value: { blockHeight: 7, nodes: [{ swarmId: 7n }] } });
+    expect(parseNodeList(Buffer.from(forks), 'oxend')).toEqual({ ok: false, error: 'no-list' });
+    expect(parseNodeList(Buffer.from(withEntries(good)), 'beldexd')).toEqual({ ok: false, error: 'no-list' });
   });
 
   it('asks with one non-empty part of JSON', () => {

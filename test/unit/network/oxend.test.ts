@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fail, ok } from '../../../src/domain/result.js';
-import type { NodeList } from '../../../src/network/node-list.js';
+import type { Daemon, NodeList } from '../../../src/network/node-list.js';
 import { Oxend } from '../../../src/network/oxend.js';
 import { silentLog } from '../../../src/telemetry/log.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
@@ -19,6 +19,27 @@ const asked = (command: string): number =>
   client.connections.flatMap(({ seen }) => seen).filter((request) => request.command === command).length;
 const settle = (ms = 0): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
+const oxendOf = (daemon: Daemon): Oxend => {
+  return new Oxend(
+    {
+      client,
+      address: { endpoint: 'tcp://127.0.0.1:1', serverKey: null },
+      clock: { nowMs: () => Date.now() },
+      random: () => 0,
+      log: silentLog(),
+      metrics,
+      onNodeList: (list) => lists.push(list),
+    },
+    {
+      daemon,
+      subscriptionCheckIntervalSeconds: 10,
+      nodePollIntervalSeconds: 120,
+      requestTimeoutSeconds: 30,
+      connectTimeoutSeconds: 10,
+    },
+  );
+};
+
 beforeEach(() => {
   vi.useFakeTimers();
   lists = [];
@@ -30,23 +51,7 @@ beforeEach(() => {
     if (command === 'sub.block') return [Buffer.from(blockReply)];
     return listReply();
   });
-  oxend = new Oxend(
-    {
-      client,
-      address: { endpoint: 'tcp://127.0.0.1:1', serverKey: null },
-      clock: { nowMs: () => Date.now() },
-      random: () => 0,
-      log: silentLog(),
-      metrics,
-      onNodeList: (list) => lists.push(list),
-    },
-    {
-      subscriptionCheckIntervalSeconds: 10,
-      nodePollIntervalSeconds: 120,
-      requestTimeoutSeconds: 30,
-      connectTimeoutSeconds: 10,
-    },
-  );
+  oxend = oxendOf('oxend');
   oxend.start();
 });
 afterEach(() => {
@@ -185,6 +190,23 @@ describe('oxend', () => {
     await settle(1000);
     expect(oxend.status.firstListIn).toBe(true);
     expect(metrics.nodeListUpdates.of('timeout').value).toBe(1);
+  });
+
+  it('of a fork is asked for the list in its own words', async () => {
+    oxend.stop();
+    oxend = oxendOf('beldexd');
+    const list = nodeListBody([listed(1, 7n)], 3)
+      .toString()
+      .replace('service_node_states', 'master_node_states');
+    listReply = () => [Buffer.from('200'), Buffer.from(list)];
+    oxend.start();
+    connection().up();
+    await settle();
+    expect([asked('rpc.get_master_nodes'), asked('rpc.get_service_nodes')]).toEqual([1, 0]);
+    expect(oxend.status).toMatchObject({ firstListIn: true, blockHeight: 3 });
+    connection().say('notify.block', Buffer.from('4'), Buffer.alloc(32));
+    await settle();
+    expect(asked('rpc.get_master_nodes')).toBe(2);
   });
 
   it('counts lists with broken entries as partial', async () => {

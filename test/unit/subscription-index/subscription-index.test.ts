@@ -56,6 +56,43 @@ describe('monitor entries', () => {
   });
 });
 
+describe('a user of another network', () => {
+  const account = accountOf('a', 0xbd);
+  const ed25519Key = bytesOf('ed25519', 32);
+  const user = (serviceId = tokenOf('x'), namespaces = [0]): Subscription => {
+    const { authorisation } = makeSubscription('a');
+    return makeSubscription('a', {
+      account,
+      serviceId,
+      namespaces,
+      authorisation: {
+        ...authorisation,
+        ed25519Key,
+        subaccount: { tag: bytesOf('tag', 36), signature: bytesOf('s', 64) },
+      },
+    });
+  };
+
+  it('is registered by the Ed25519 key, from which the node makes the account of its network', () => {
+    const entry = encodeMonitorEntry(user());
+    expect(entry.includes(Buffer.concat([Buffer.from('d1:P32:'), ed25519Key]))).toBe(true);
+    expect(entry.includes('1:p33:')).toBe(false);
+  });
+
+  it('is loaded, matched, merged and compared like any other', () => {
+    const index = new SubscriptionIndex(1);
+    const wide = user(tokenOf('x'), [0, 2]);
+    const narrow = user(tokenOf('y'), [2]);
+    index.startLoad();
+    expect([index.load(wide), index.load(narrow)]).toEqual([true, true]);
+    index.finishLoad();
+    expect(index.match(account, 2)).toHaveLength(2);
+    expect(entriesOf(index, account)).toEqual([encodeMonitorEntry(wide)]);
+    expect(index.holds(wide)).toBe(true);
+    expect(index.holds({ ...wide, authorisation: { ...wide.authorisation, ed25519Key: null } })).toBe(false);
+  });
+});
+
 describe('the subscription index', () => {
   const account = accountOf('a');
   const base = makeSubscription('a');
