@@ -49,14 +49,22 @@ export interface SessionVectors {
   }[];
 }
 
-export interface OnionRequestVector {
+interface OnionVector {
   readonly name: string;
   readonly route: string;
-  readonly framing: string;
   readonly encryption: 'aes-gcm' | 'xchacha20';
   readonly client: string;
   readonly plaintext_base64: string;
   readonly http_body_base64: string;
+}
+
+interface OnionReplyVector {
+  readonly nonce_hex: string;
+  readonly plaintext_base64: string;
+}
+
+export interface OnionV4Vector extends OnionVector {
+  readonly framing: 'v4';
   readonly expect: {
     readonly method: string;
     readonly path: string;
@@ -64,7 +72,18 @@ export interface OnionRequestVector {
     readonly headers: Record<string, string>;
     readonly body_base64: string;
   };
-  readonly reply?: { readonly plaintext_base64: string; readonly http_body_base64: string } | null;
+  readonly reply?: (OnionReplyVector & { readonly http_body_base64: string }) | null;
+}
+
+export interface OnionV2Vector extends OnionVector {
+  readonly framing: 'v2';
+  readonly expect: { readonly endpoint: string; readonly args: Record<string, unknown> };
+  readonly reply?: (OnionReplyVector & { readonly result_base64: string }) | null;
+}
+
+/** Not served. */
+export interface OnionV3Vector extends OnionVector {
+  readonly framing: 'v3';
 }
 
 export interface OnionMalformedVector {
@@ -80,6 +99,12 @@ export interface OnionMalformedVector {
     readonly inner_code?: number | readonly number[];
     readonly inner_content_type?: string;
     readonly inner_body_utf8?: string;
+    readonly reply_form?: 'v2';
+    readonly inner_status?: number;
+    readonly inner_body_code?: number;
+    readonly original_message?: string;
+    readonly also_allowed?: string;
+    readonly accepted_as?: string;
   };
 }
 
@@ -94,7 +119,7 @@ export interface OnionVectors {
     key_aes_gcm_salt_BELDEX_hex: string;
     key_xchacha20_hex: string;
   }[];
-  readonly requests: readonly OnionRequestVector[];
+  readonly requests: readonly (OnionV4Vector | OnionV2Vector | OnionV3Vector)[];
   readonly full_paths: readonly {
     name: string;
     encryption: 'aes-gcm' | 'xchacha20';
