@@ -3,6 +3,7 @@ import type { DeliveryOptions } from '../actors/delivery.js';
 import type { NetworkOptions } from '../actors/network.js';
 import type { NotifierActorOptions } from '../actors/notifier.js';
 import { StartError } from './start-error.js';
+import { markersOf } from '../config/brand-services.js';
 import { notifierReadiness } from '../config/notifier-credentials.js';
 import type { Config, NotifierConfig } from '../config/types.js';
 import { assertNever } from '../domain/assert-never.js';
@@ -18,6 +19,8 @@ import type { OxenmqOptions } from '../oxenmq/options.js';
 import type { OxenmqAddress } from '../oxenmq/port.js';
 import type { DuplicateFilterOptions } from '../streams/duplicate-filter.js';
 import type { BatchWriterOptions } from '../store/batch-writer.js';
+
+export { brands, legacyOptions } from './legacy-options.js';
 
 /* The configuration, turned into what each part wants to be told. No decisions here, only names and units. */
 
@@ -69,6 +72,7 @@ export function oxenmqOptions({ session }: Config): Partial<OxenmqOptions> {
 
 export function networkOptions({ session }: Config): NetworkOptions {
   return {
+    daemon: session.daemon,
     maxPendingConnects: session.maxPendingConnects,
     subscriptionCheckIntervalSeconds: session.subscriptionCheckIntervalSeconds,
     nodePollIntervalSeconds: session.nodePollIntervalSeconds,
@@ -129,37 +133,41 @@ export function notifierActorOptions({ delivery, outbox }: Config): NotifierActo
 }
 
 /** Entries that are complete; the others, with what the operator is to be told. */
-export function notifierEntries({ notifiers, delivery }: Config): {
+export function notifierEntries(whole: Config): {
   entries: Record<string, NotifierEntry>;
   incomplete: SkippedNotifier[];
 } {
   const entries: Record<string, NotifierEntry> = {};
   const incomplete: SkippedNotifier[] = [];
-  for (const [name, config] of Object.entries(notifiers)) {
+  for (const [name, config] of Object.entries(whole.notifiers)) {
     const readiness = notifierReadiness(config);
-    if (readiness.kind === 'ready') entries[name] = notifierEntry(config, delivery);
+    if (readiness.kind === 'ready') entries[name] = notifierEntry(config, whole);
     else incomplete.push({ service: name, reason: readiness.reason });
   }
   return { entries, incomplete };
 }
 
 /** Secrets in plain text: from here on only the notifier has them. */
-function notifierEntry(config: NotifierConfig, delivery: Config['delivery']): NotifierEntry {
+function notifierEntry(config: NotifierConfig, whole: Config): NotifierEntry {
   // The name is the service's, and pacing is the actor's.
+  const { delivery } = whole;
   const { name: _name, paceSeconds: _paceSeconds, ...entry } = config;
   const retryAfterMaxMs = delivery.maxPauseSeconds * 1000;
   const maxResends = delivery.refusedResends;
   switch (entry.type) {
     case 'apns': {
       const pfxPassphrase = entry.pfxPassphrase?.reveal() ?? null;
-      const revealed = { ...entry, pfxPassphrase };
-      return { ...revealed, maxResends, retryAfterMaxMs };
+      const resolved = { ...entry, pfxPassphrase, markers: entry.markers ?? markersOf(whole, config.name) };
+      return { ...resolved, maxResends, retryAfterMaxMs };
     }
-    case 'firebase':
-      return { ...entry, maxResends, retryAfterMaxMs };
+    case 'firebase': {
+      const resolved = { ...entry, markers: entry.markers ?? markersOf(whole, config.name) };
+      return { ...resolved, maxResends, retryAfterMaxMs };
+    }
     case 'huawei': {
       const appSecret = entry.appSecret?.reveal() ?? null;
-      return { ...entry, appSecret, retryAfterMaxMs };
+      const resolved = { ...entry, appSecret, markers: entry.markers ?? markersOf(whole, config.name) };
+      return { ...resolved, retryAfterMaxMs };
     }
     case 'wns': {
       const clientSecret = entry.clientSecret?.reveal() ?? null;

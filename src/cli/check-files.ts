@@ -27,6 +27,7 @@ async function checkKeys({ keys }: Config): Promise<Finding[]> {
   const named = [
     ['keys.server', keys.server] as const,
     ...keys.onion.map((path) => ['keys.onion', path] as const),
+    ...keys.onionByHost.map(({ path }) => ['keys.onionByHost', path] as const),
   ];
   const findings: Finding[] = [];
   for (const [key, path] of named) {

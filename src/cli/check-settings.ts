@@ -12,6 +12,7 @@ import type {
 } from '../config/types.js';
 import { assertNever } from '../domain/assert-never.js';
 import { parseListenAddress } from '../oxenmq/listen-address.js';
+import { checkBrands } from './check-brands.js';
 import { error, warning, type Finding } from './finding.js';
 
 /** What each option allows and an operator hardly means: settings without effect, or that contradict each other. */
@@ -27,6 +28,7 @@ export function* checkSettings(config: Config): Iterable<Finding> {
     yield warning('delivery.durability', message);
   }
   yield* checkListeners(config);
+  yield* checkBrands(config);
   yield* checkTwins(config);
   for (const entry of Object.values(config.notifiers)) yield* checkEntry(entry);
 }

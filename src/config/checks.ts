@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConfigProblem } from './problem.js';
-import type { ApnsNotifierConfig, Config, SessionConfig } from './types.js';
+import type { ApnsNotifierConfig, BrandConfig, Config, SessionConfig } from './types.js';
 
 /** 127.0.0.0/8, ::1 and `localhost`: nobody else can reach such a listener. */
 export function isLoopback(host: string): boolean {
@@ -52,6 +52,12 @@ function* complaints(config: Config): Iterable<Complaint> {
     yield { keys, message: 'must not be larger than delivery.maxInFlight' };
   }
   yield* listenerComplaints(session);
+  const { statisticsPeriodHours: hours } = config.legacy;
+  if (24 % hours !== 0 && hours % 24 !== 0) {
+    const message = 'must divide 24 or be a multiple of it, so that periods begin at midnight UTC';
+    yield { keys: ['legacy.statisticsPeriodHours'], message };
+  }
+  yield* brandComplaints(Object.values(config.brands).filter(({ enabled }) => enabled));
   for (const [name, entry] of Object.entries(config.notifiers)) {
     if (entry.type === 'apns') yield* apnsComplaints(name, entry);
   }
@@ -68,6 +74,21 @@ function* listenerComplaints(session: SessionConfig): Iterable<Complaint> {
   if (session.listenCurveAdmin !== null && session.listenCurveAdmins.length === 0) {
     const keys = ['session.listenCurveAdmin', 'session.listenCurveAdmins'] as const;
     yield { keys, message: 'nobody may come there: session.listenCurveAdmins is empty' };
+  }
+}
+
+/** A path names a brand and its salt, a prefix the network of an account: neither may mean two of them. */
+function* brandComplaints(brands: readonly BrandConfig[]): Iterable<Complaint> {
+  const seen = new Map<string, string>();
+  for (const brand of brands) {
+    for (const key of ['v2Path', 'v4Path', 'accountPrefix'] as const) {
+      const value = brand[key];
+      if (value === null) continue;
+      const own = `brands.${brand.name}.${key}`;
+      const earlier = seen.get(value);
+      if (earlier === undefined) seen.set(value, own);
+      else yield { keys: [own, earlier], message: `is the same as ${earlier}` };
+    }
   }
 }
 

@@ -67,9 +67,38 @@ const isPeerPort = (value: unknown): boolean =>
 const isContact = (text: string): boolean =>
   /^mailto:[^\s@<>,]+@[^\s@<>,]+$/.test(text) || parseHttpsUrl(text) !== null;
 
+/** What a client's router and a storage node take: plain segments, nothing that either would read as more than text. */
+const isOnionPath = (text: string): boolean =>
+  text.length <= 200 && /^(\/[A-Za-z0-9][A-Za-z0-9._~-]*)+$/.test(text) && text.endsWith('/lsrpc');
+
+/** `HOST=PATH`, split; null when it is none. */
+export function splitHostPath(text: string): { readonly host: string; readonly path: string } | null {
+  const [, host = '', path = ''] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+  // The header of a request has an IPv6 address in brackets; nobody's clients know us by one.
+  return isHost(host) && isIP(host) !== 6 && path !== '' ? { host: host.toLowerCase(), path } : null;
+}
+
+function hasHostTwice(texts: readonly string[]): boolean {
+  return new Set(texts.map((text) => splitHostPath(text)?.host)).size < texts.length;
+}
+
+/** What a push has of its own, or a provider keeps for itself, cannot be a marker. */
+const isMarker = (text: string): boolean =>
+  /^[A-Za-z][A-Za-z0-9_-]{0,31}$/.test(text) &&
+  !['aps', 'enc_payload', 'encrypted_data', 'remote', 'from', 'message_type', 'collapse_key'].includes(
+    text.toLowerCase(),
+  ) &&
+  !/^(google|gcm)/i.test(text);
+
+const MAX_MARKERS = 8;
+
 const SERVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 /** Names end up in metric labels, environment variables and flags, so only plain characters, 1 to 32. */
 export const isServiceNameText = (text: string): boolean => SERVICE_NAME.test(text);
+
+const BRAND_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,19}$/;
+/** As a service's, and `-firebase` must have room behind it. */
+export const isBrandNameText = (text: string): boolean => BRAND_NAME.test(text);
 
 export const formats = {
   'whole-number': {
@@ -142,6 +171,38 @@ export const formats = {
     kind: 'number-list',
     describe: () => `a list of ports from 1 to 65535, at most ${MAX_PORTS}; empty = any`,
     accepts: (value) => Array.isArray(value) && value.length <= MAX_PORTS && value.every(isPeerPort),
+  },
+  'service-name': {
+    kind: 'text',
+    describe: () => 'a name, 1 to 32 letters, digits, - and _',
+    accepts: (value) => isText(value) && isServiceNameText(value),
+  },
+  'onion-path': {
+    kind: 'text',
+    describe: () => 'a path that begins with / and ends in /lsrpc, of letters, digits, ., _, ~ and -',
+    accepts: (value) => isText(value) && isOnionPath(value),
+  },
+  'host-paths': {
+    kind: 'list',
+    describe: () => 'a list of HOST=PATH, each a host name without port and a path, no host twice',
+    accepts: (value) =>
+      isListOf((text) => splitHostPath(text) !== null)(value) && !hasHostTwice(value as readonly string[]),
+  },
+  'account-prefix': {
+    kind: 'text',
+    describe: () => 'two hex digits, other than 03 (groups)',
+    accepts: (value) => isText(value) && /^[0-9a-f]{2}$/i.test(value) && value !== '03',
+  },
+  markers: {
+    kind: 'list',
+    describe: () =>
+      `a list of 1 to ${MAX_MARKERS} names of letters, digits, - and _, none that a push or a provider has for itself`,
+    accepts: (value) =>
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.length <= MAX_MARKERS &&
+      new Set(value).size === value.length &&
+      isListOf(isMarker)(value),
   },
   'service-names': {
     kind: 'list',

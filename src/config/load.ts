@@ -1,5 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { fail, ok, type Result } from '../domain/result.js';
+import { readBrands } from './brand-entries.js';
+import { brandKeys, standardBrands } from './brand-schema.js';
 import { checkTogether } from './checks.js';
 import { FILE_VARIABLE, readEnvironment, type Environment } from './environment-source.js';
 import { readFlags } from './flag-source.js';
@@ -9,10 +11,10 @@ import { readNotifiers } from './notifier-entries.js';
 import { parseOptions, unknownKey, type OptionSet } from './parse-options.js';
 import type { ConfigProblem } from './problem.js';
 import { sections, type SectionName } from './schema.js';
-import { redactDatabaseUrl, Secret } from './secret.js';
 import type { Setting } from './setting.js';
 import { readSmallFile } from './small-file.js';
 import type { Config } from './types.js';
+import { wrapSecrets } from './wrap-secrets.js';
 import { readYaml } from './yaml-source.js';
 
 const FILE_MAX_BYTES = 1024 * 1024;
@@ -58,8 +60,9 @@ export function loadConfig(sources: ConfigSources): Result<Config, ConfigProblem
     const options: OptionSet = sections[name];
     const context = { prefix: name, baseDirectory, problems, known: sectionKeys };
     const parsed = parseOptions(options, groups.get(name) ?? [], context);
-    parts[name] = wrapSecrets(parsed.values, parsed.isSensitive);
+    parts[name] = wrapSecrets(parsed);
   }
+  parts['brands'] = readBrands(groups.get('brands') ?? [], { baseDirectory, problems });
   const maxInFlight = Number(parts['delivery']?.['maxInFlight']);
   const notifierContext = { baseDirectory, maxInFlight, problems };
   parts['notifiers'] = readNotifiers(groups.get('notifiers') ?? [], notifierContext);
@@ -79,14 +82,19 @@ function readFile(file: string, problems: ConfigProblem[]): Setting[] {
 
 function groupBySection(settings: readonly Setting[], problems: ConfigProblem[]): Map<string, Setting[]> {
   const groups = new Map<string, Setting[]>();
-  const suggestions = [...sectionKeys, ...notifierTypes.flatMap(entryKeys)];
+  const suggestions = [
+    ...sectionKeys,
+    ...notifierTypes.flatMap(entryKeys),
+    ...standardBrands.flatMap((name) => brandKeys.map((key) => `brands.${name}.${key}`)),
+  ];
   for (const setting of settings) {
     const [section = '', ...rest] = setting.path;
-    const isSection = section === 'notifiers' || Object.hasOwn(sections, section);
+    const hasEntries = section === 'notifiers' || section === 'brands';
+    const isSection = hasEntries || Object.hasOwn(sections, section);
     const isEmpty = setting.given.kind === 'scalar' && setting.given.scalar.value === null;
     if (!isSection) {
       problems.push(unknownKey(setting, suggestions));
-    } else if (rest.length === 0 && section !== 'notifiers') {
+    } else if (rest.length === 0 && !hasEntries) {
       const message = 'is a section: set the options in it';
       if (!isEmpty) problems.push({ key: printableKey(section), origin: setting.origin, message });
     } else {
@@ -98,17 +106,6 @@ function groupBySection(settings: readonly Setting[], problems: ConfigProblem[])
 
 const entryKeys = (type: (typeof notifierTypes)[number]): string[] =>
   Object.keys(notifierSchemas[type]).map((key) => `notifiers.${type}.${key}`);
-
-function wrapSecrets(
-  values: Readonly<Record<string, unknown>>,
-  isSensitive: (key: string) => boolean,
-): Record<string, unknown> {
-  const wrap = ([key, value]: [string, unknown]): [string, unknown] => {
-    if (!isSensitive(key) || typeof value !== 'string') return [key, value];
-    return [key, key === 'url' ? new Secret(value, redactDatabaseUrl(value)) : new Secret(value)];
-  };
-  return Object.fromEntries(Object.entries(values).map(wrap));
-}
 
 function originFinder(settings: readonly Setting[]): (key: string) => string {
   return (key) => settings.findLast(({ path }) => path.join('.') === key)?.origin ?? 'default';

@@ -15,14 +15,19 @@ export const ENVIRONMENT_PREFIX = 'WAGGLE_';
 export const toEnvironmentName = (path: readonly string[]): string =>
   `${ENVIRONMENT_PREFIX}${path.map(toEnvironmentWord).join('__')}`;
 
+/** Whose entries have names that somebody chose. */
+const namedSections: ReadonlySet<string> = new Set(['NOTIFIERS', 'BRANDS']);
+
 /**
- * `WAGGLE_HTTP__PORT` → `['http', 'port']`. The name of a notifier entry becomes lower case with `-`:
- * `WAGGLE_NOTIFIERS__APNS_SANDBOX__TOPIC` → `['notifiers', 'apns-sandbox', 'topic']`.
+ * `WAGGLE_HTTP__PORT` → `['http', 'port']`. The name of a notifier or a brand becomes lower case with
+ * `-`: `WAGGLE_NOTIFIERS__APNS_SANDBOX__TOPIC` → `['notifiers', 'apns-sandbox', 'topic']`.
  */
 export function fromEnvironmentName(name: string): readonly string[] {
   const words = name.slice(ENVIRONMENT_PREFIX.length).split('__');
   return words.map((word, level) =>
-    level === 1 && words[0] === 'NOTIFIERS' ? word.toLowerCase().replaceAll('_', '-') : toOptionKey(word),
+    level === 1 && namedSections.has(words[0] ?? '')
+      ? word.toLowerCase().replaceAll('_', '-')
+      : toOptionKey(word),
   );
 }
 

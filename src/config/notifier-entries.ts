@@ -1,21 +1,22 @@
 import { parseOptions } from './parse-options.js';
-import { entryNameKey, printableKey } from './names.js';
 import { isServiceNameText } from './formats.js';
+import { gatherEntries, type NamedEntry, type NamedSection } from './named-entries.js';
 import { isNotifierType, notifierSchemas, notifierTypes } from './notifier-schema.js';
 import { nearestKey } from './nearest.js';
 import type { ConfigProblem } from './problem.js';
 import { readValue } from './read-value.js';
-import { Secret } from './secret.js';
+import { wrapSecrets } from './wrap-secrets.js';
 import type { Setting } from './setting.js';
 import type { NotifierConfig, NotifierType } from './types.js';
 import { words } from './options.js';
 
-interface Entry {
-  readonly name: string;
-  readonly origin: string;
-  /** By key; a later one has replaced an earlier one. */
-  readonly settings: Map<string, Setting>;
-}
+const section: NamedSection = {
+  section: 'notifiers',
+  what: 'a notifier',
+  isName: isServiceNameText,
+  nameRule: '1 to 32 letters, digits, - and _',
+  standard: [],
+};
 
 const typeOption = words({ doc: '', default: '' });
 
@@ -32,7 +33,7 @@ export function readNotifiers(
   { baseDirectory, maxInFlight, problems }: NotifierContext,
 ): Record<string, NotifierConfig> {
   const notifiers: Record<string, NotifierConfig> = {};
-  for (const entry of gatherEntries(settings, problems)) {
+  for (const entry of gatherEntries(settings, section, problems)) {
     const type = readType(entry, problems);
     if (type === null) continue;
     const written = readEntry(entry, type, baseDirectory, problems);
@@ -41,54 +42,7 @@ export function readNotifiers(
   return notifiers;
 }
 
-function gatherEntries(settings: readonly Setting[], problems: ConfigProblem[]): Entry[] {
-  const entries = new Map<string, Entry>();
-  for (const setting of settings) {
-    const [, name, key, ...rest] = setting.path;
-    const { origin, given } = setting;
-    const isEmpty = given.kind === 'scalar' && given.scalar.value === null;
-    if (name === undefined) {
-      if (!isEmpty)
-        problems.push({ key: 'notifiers', origin, message: 'must be a mapping of names to entries' });
-      continue;
-    }
-    const shown = printableKey(setting.path.join('.'));
-    if (!isServiceNameText(name)) {
-      const message = 'the name of a notifier has 1 to 32 letters, digits, - and _';
-      problems.push({ key: shown, origin, message });
-      continue;
-    }
-    const entry = entryFor(entries, name, setting, problems);
-    if (key === undefined) {
-      if (!isEmpty) problems.push({ key: shown, origin, message: 'must be a mapping of options' });
-    } else {
-      entry.settings.set([key, ...rest].join('.'), setting);
-    }
-  }
-  return [...entries.values()];
-}
-
-/** The environment cannot spell names as YAML can, so spellings that differ only in case, `-` and `_` are one entry. */
-function entryFor(
-  entries: Map<string, Entry>,
-  name: string,
-  { origin }: Setting,
-  problems: ConfigProblem[],
-): Entry {
-  const known = entries.get(entryNameKey(name));
-  if (known === undefined) {
-    const entry: Entry = { name, origin, settings: new Map() };
-    entries.set(entryNameKey(name), entry);
-    return entry;
-  }
-  if (known.name !== name && !origin.startsWith('environment')) {
-    const message = `differs from notifiers.${known.name} (${known.origin}) only in case, - and _`;
-    problems.push({ key: `notifiers.${name}`, origin, message });
-  }
-  return known;
-}
-
-function readType(entry: Entry, problems: ConfigProblem[]): NotifierType | null {
+function readType(entry: NamedEntry, problems: ConfigProblem[]): NotifierType | null {
   const key = `notifiers.${entry.name}.type`;
   const setting = entry.settings.get('type');
   if (setting === undefined) {
@@ -106,7 +60,7 @@ function readType(entry: Entry, problems: ConfigProblem[]): NotifierType | null 
 }
 
 function readEntry(
-  entry: Entry,
+  entry: NamedEntry,
   type: NotifierType,
   baseDirectory: string,
   problems: ConfigProblem[],
@@ -116,11 +70,7 @@ function readEntry(
   const before = problems.length;
   const options = parseOptions(notifierSchemas[type], settings, { prefix, baseDirectory, problems });
   if (problems.length > before) return null;
-  const secrets = Object.entries(options.values).map(([key, value]) => {
-    const isSecret = options.isSensitive(key) && typeof value === 'string';
-    return [key, isSecret ? new Secret(value) : value] as const;
-  });
-  return { type, name: entry.name, ...Object.fromEntries(secrets) };
+  return { type, name: entry.name, ...wrapSecrets(options) };
 }
 
 interface WrittenEntry {

@@ -3,6 +3,7 @@ import {
   choice,
   flag,
   httpsUrl,
+  markers,
   numberChoice,
   path,
   secretWords,
@@ -31,6 +32,11 @@ export const notifierDocs: Readonly<Record<NotifierType, string>> = {
     'UnifiedPush distributors (ntfy, NextPush, ...). Needs nothing. The endpoint is what the client names.',
   dummy: 'For tests: logs that it was called, sends nothing.',
 };
+
+const brandMarkers = markers<readonly string[] | null>({
+  doc: 'Keys beside enc_payload by which the app knows an encrypted push; null = those of the brands whose service this is (session: spns; bchat: spns and pns).',
+  default: null,
+});
 
 export const notifierSchemas: NotifierSchemas = {
   apns: {
@@ -85,6 +91,7 @@ export const notifierSchemas: NotifierSchemas = {
       min: 1_200_000,
       max: 3_600_000,
     }),
+    markers: brandMarkers,
   },
   firebase: {
     serviceAccountFile: path<string | null>({
@@ -93,6 +100,7 @@ export const notifierSchemas: NotifierSchemas = {
     }),
     ...http2Provider('https://fcm.googleapis.com'),
     tokenTimeoutMs,
+    markers: brandMarkers,
   },
   huawei: {
     appId: words<string | null>({ doc: "The app's identifier (the OAuth client id).", default: null }),
@@ -108,6 +116,7 @@ export const notifierSchemas: NotifierSchemas = {
       default: null,
     }),
     ...http1Provider('https://push-api.cloud.huawei.com'),
+    markers: brandMarkers,
   },
   wns: {
     packageSid: words<string | null>({

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { brandSchema, standardBrands } from './brand-schema.js';
 import type { FormatName } from './formats.js';
 import { toEnvironmentName } from './names.js';
 import { isNotifierType, notifierSchemas } from './notifier-schema.js';
@@ -16,23 +17,38 @@ export function optionTable(prefix: string, options: OptionSet): string[] {
   return ['| option, environment | default | unit | meaning |', '| --- | --- | --- | --- |', ...rows];
 }
 
+/** The options of brands: one table, with a column of defaults for each standard brand and one for all others. */
+export function brandTable(keys: readonly string[] = []): string[] {
+  const columns: readonly OptionSet[] = [...standardBrands, ''].map(brandSchema);
+  const [first = {}] = columns;
+  const rows = Object.entries(chosen('brands', first, keys)).map(([key, option]) => {
+    const names = `\`${key}\`<br>\`${toEnvironmentName(['brands', standardBrands[0], key])}\``;
+    const defaults = columns.map((column) => `\`${yamlValue(column[key]?.default)}\``);
+    return `| ${[names, ...defaults, meaning(option)].join(' | ')} |`;
+  });
+  const head = ['option, environment', ...standardBrands, 'your own', 'meaning'];
+  return [`| ${head.join(' | ')} |`, `|${' --- |'.repeat(head.length)}`, ...rows];
+}
+
 const BLOCK = /<!-- options: (\S+)((?: \w+)*) -->[^]*?<!-- end of options -->/g;
 
 /**
  * A page for people with the tables of options in it made anew: what stands between `<!-- options: http -->` (all of
- * a section), `<!-- options: session listen listenCurve -->` (some of it) or `<!-- options: notifiers.apns -->` and
- * `<!-- end of options -->`. Throws for a section or an option that there is not.
+ * a section), `<!-- options: session listen listenCurve -->` (some of it), `<!-- options: notifiers.apns -->` or
+ * `<!-- options: brands -->` and `<!-- end of options -->`. Throws for a section or an option that there is not.
  */
 export function fillOptionTables(page: string): string {
   return page.replaceAll(BLOCK, (_, prefix: string, keys: string) => {
     const wanted = keys.split(' ').filter((key) => key !== '');
-    const table = optionTable(prefix, chosen(prefix, wanted)).join('\n');
+    const table = tableOf(prefix, wanted).join('\n');
     return `<!-- options: ${prefix}${keys} -->\n\n${table}\n\n<!-- end of options -->`;
   });
 }
 
-function chosen(prefix: string, keys: readonly string[]): OptionSet {
-  const all = optionsUnder(prefix);
+const tableOf = (prefix: string, keys: readonly string[]): string[] =>
+  prefix === 'brands' ? brandTable(keys) : optionTable(prefix, chosen(prefix, optionsUnder(prefix), keys));
+
+function chosen(prefix: string, all: OptionSet, keys: readonly string[]): OptionSet {
   if (keys.length === 0) return all;
   return Object.fromEntries(
     keys.map((key) => {
@@ -65,6 +81,7 @@ const plainFormats: ReadonlySet<FormatName> = new Set([
   'paths',
   'optional-paths',
   'contact',
+  'service-name',
   'switch',
   'https-origin',
   'https-url',

@@ -1,4 +1,5 @@
 import { conventionalName, type FormatName, type FormatRule } from './formats.js';
+import type { HostPath } from './types.js';
 import type { Secret } from './secret.js';
 
 /** What a value looks like before secrets are wrapped. */
@@ -73,6 +74,18 @@ export const webOrigins = (details: Details<readonly string[]>): Option<readonly
   option('web-origins', details);
 export const serviceNames = (details: Details<readonly string[]>): Option<readonly string[]> =>
   option('service-names', details);
+
+export const serviceName = (details: Details<TextOrNull>): Option<TextOrNull> =>
+  option('service-name', details);
+/** `HOST=PATH`; the path is made absolute. */
+export const hostPaths = (details: Details<readonly HostPath[]>): Option<readonly HostPath[]> =>
+  option('host-paths', details);
+export const onionPath = (details: Details<TextOrNull>): Option<TextOrNull> => option('onion-path', details);
+/** Two hex digits, made lower case. */
+export const accountPrefix = (details: Details<TextOrNull>): Option<TextOrNull> =>
+  option('account-prefix', details);
+export const markers = <T extends readonly string[] | null>(details: Details<T>): Option<T> =>
+  option('markers', details);
 
 /** `mailto:ADDRESS` or `https://…`. */
 export const contact = (details: Details<TextOrNull>): Option<TextOrNull> => option('contact', details);

@@ -4,7 +4,7 @@ import { nearestKey } from './nearest.js';
 import type { Option } from './options.js';
 import type { ConfigProblem } from './problem.js';
 import { complaintAbout, readValue } from './read-value.js';
-import { readSecret, resolvePaths } from './resolve-value.js';
+import { readSecret, resolveValue } from './resolve-value.js';
 import type { Setting } from './setting.js';
 
 export type OptionSet = Readonly<Record<string, Option>>;
@@ -58,7 +58,7 @@ export function parseOptions(
   }
   const values: Record<string, unknown> = { ...validated(options, given) };
   for (const [key, option] of Object.entries(options)) {
-    values[key] = resolvePaths(option, values[key], baseDirectory);
+    values[key] = resolveValue(option, values[key], baseDirectory);
   }
   return { values, isSensitive: (key) => options[key]?.sensitive === true };
 }

@@ -1,7 +1,8 @@
+import { brandSchema, standardBrands } from './brand-schema.js';
 import { notifierDocs, notifierSchemas, notifierTypes } from './notifier-schema.js';
-import { optionTable, rangeOf, yamlValue } from './option-tables.js';
+import { brandTable, optionTable, rangeOf, yamlValue } from './option-tables.js';
 import type { OptionSet } from './parse-options.js';
-import { sectionDocs, sections, type SectionName } from './schema.js';
+import { sectionDocs, sections, type EntrySectionName, type SectionName } from './schema.js';
 import type { NotifierType } from './types.js';
 
 /**
@@ -13,9 +14,9 @@ const MADE_FROM =
 const COMMENT_WIDTH = 100;
 
 const sectionNames = Object.keys(sections) as readonly SectionName[];
-/** As in the page about options: notifiers stand before delivery. */
-const order: readonly (SectionName | 'notifiers')[] = sectionNames.flatMap((name) =>
-  name === 'delivery' ? ['notifiers', name] : [name],
+/** As in the page about options: brands and notifiers stand before delivery. */
+const order: readonly (SectionName | EntrySectionName)[] = sectionNames.flatMap((name) =>
+  name === 'delivery' ? ['brands', 'notifiers', name] : [name],
 );
 
 /** `config/default.yaml`: every option with its default, unit and meaning. */
@@ -29,6 +30,7 @@ export function renderDefaultFile(): string {
   for (const name of order) {
     lines.push('', ...comment(sectionDocs[name], ''), `${name}:`);
     if (name === 'notifiers') lines.push(...notifierExamples());
+    else if (name === 'brands') lines.push(...brandExamples());
     else lines.push(...optionLines(sections[name], '  '));
   }
   return `${lines.join('\n')}\n`;
@@ -46,6 +48,20 @@ function notifierExamples(): string[] {
       ? lines.map((line) => (line.startsWith('  #') ? line : `  # ${line.slice(2)}`))
       : lines;
   });
+}
+
+/** The standard brands as they are; the second says only its values, for the meaning is the same. */
+function brandExamples(): string[] {
+  const [first, ...others] = standardBrands;
+  const values = (name: string, options: OptionSet): string[] => [
+    `  ${name}:`,
+    ...Object.entries(options).map(([key, option]) => `    ${key}: ${yamlValue(option.default)}`),
+  ];
+  return [
+    `  ${first}:`,
+    ...optionLines(brandSchema(first), '    '),
+    ...others.flatMap((name) => values(name, brandSchema(name))),
+  ];
 }
 
 function optionLines(options: OptionSet, indent: string): string[] {
@@ -77,7 +93,7 @@ export function renderReference(): string {
     '',
     'A YAML file, then the environment, then flags; later ones win. `waggle serve --config FILE` or `WAGGLE_CONFIG=FILE` names the file; there need not be one.',
     '',
-    '- **Environment**: the option in capitals, words split by `_`, levels by `__`, prefix `WAGGLE_`: `http.bodyLimitBytes` is `WAGGLE_HTTP__BODY_LIMIT_BYTES`. Lists are split at commas. An empty variable means null where the option may be null. In the name of a notifier `-` is written `_`: `WAGGLE_NOTIFIERS__APNS_SANDBOX__TOPIC`.',
+    '- **Environment**: the option in capitals, words split by `_`, levels by `__`, prefix `WAGGLE_`: `http.bodyLimitBytes` is `WAGGLE_HTTP__BODY_LIMIT_BYTES`. Lists are split at commas. An empty variable means null where the option may be null. In the name of a notifier or brand `-` is written `_`: `WAGGLE_NOTIFIERS__APNS_SANDBOX__TOPIC`.',
     '- **Flags**: `--http.port 9000` or `--http.port=9000`.',
     '- **Unknown names** are an error that names the nearest known one, in all three places.',
     '- **Secrets** (marked) may be given as `file:PATH`, and are never shown.',
@@ -89,6 +105,7 @@ export function renderReference(): string {
   for (const name of order) {
     lines.push('', `## ${name}`, '', sectionDocs[name]);
     if (name === 'notifiers') lines.push(...notifierTypes.flatMap(notifierSection));
+    else if (name === 'brands') lines.push('', ...brandTable());
     else lines.push('', ...optionTable(name, sections[name]));
   }
   return `${lines.join('\n')}\n`;

@@ -1,7 +1,9 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fail, ok, type Result } from '../domain/result.js';
+import { splitHostPath } from './formats.js';
 import type { Option } from './options.js';
 import { readSmallFile } from './small-file.js';
+import type { HostPath } from './types.js';
 
 const FILE_PREFIX = 'file:';
 const SECRET_MAX_BYTES = 64 * 1024;
@@ -19,19 +21,31 @@ export function readSecret(option: Option, value: unknown, baseDirectory: string
   return secret === '' ? fail(`the file ${file} is empty`) : ok(secret);
 }
 
-/** Paths become absolute, relative to `baseDirectory`; so does the path of an ipc address (not an abstract `@name`). */
-export function resolvePaths(option: Option, value: unknown, baseDirectory: string): unknown {
+/**
+ * One spelling of each value: paths become absolute, relative to `baseDirectory`; so does the path of an ipc address
+ * (not an abstract `@name`); `HOST=PATH` is split.
+ */
+export function resolveValue(option: Option, value: unknown, baseDirectory: string): unknown {
   switch (option.formatName) {
     case 'path':
       return typeof value === 'string' ? resolve(baseDirectory, value) : value;
     case 'paths':
     case 'optional-paths':
       return Array.isArray(value) ? value.map((item) => resolve(baseDirectory, String(item))) : value;
+    case 'host-paths':
+      return Array.isArray(value) ? value.flatMap((item) => resolveHostPath(item, baseDirectory)) : value;
+    case 'account-prefix':
+      return typeof value === 'string' ? value.toLowerCase() : value;
     case 'address':
       return typeof value === 'string' ? resolveAddress(value, baseDirectory) : value;
     default:
       return value;
   }
+}
+
+function resolveHostPath(item: unknown, baseDirectory: string): HostPath[] {
+  const split = typeof item === 'string' ? splitHostPath(item) : null;
+  return split === null ? [] : [{ host: split.host, path: resolve(baseDirectory, split.path) }];
 }
 
 function resolveAddress(text: string, baseDirectory: string): string {

@@ -1,4 +1,4 @@
-import { address, flag, hexKeys, serviceNames, wholeNumber, type OptionsOf } from './options.js';
+import { address, choice, flag, hexKeys, serviceNames, wholeNumber, type OptionsOf } from './options.js';
 import type { Config } from './types.js';
 
 const HOUR_SECONDS = 3600;
@@ -9,6 +9,11 @@ const OXENMQ_SCHEMES = ['tcp', 'ipc', 'curve', 'tcp+curve', 'ipc+curve'];
 
 export const sessionSection: OptionsOf<Config['session']> = {
   enabled: flag({ doc: 'Whether this process serves Session clients.', default: true }),
+  daemon: choice<Config['session']['daemon']>({
+    doc: 'Which daemon session.oxend names: Oxen calls its nodes service nodes, Beldex (Bchat) master nodes.',
+    default: 'oxend',
+    values: ['oxend', 'beldexd'],
+  }),
   oxend: address({
     doc: 'OxenMQ address of oxend: tcp://HOST:PORT, ipc://PATH or curve://HOST:PORT/PUBKEY; null means no swarm connections, so no pushes, and a warning at start.',
     default: null,

@@ -1,4 +1,4 @@
-import { path, paths, secretAddress, wholeNumber, type OptionsOf } from './options.js';
+import { hostPaths, path, paths, secretAddress, wholeNumber, type OptionsOf } from './options.js';
 import type { Config } from './types.js';
 
 const HOUR_SECONDS = 3600;
@@ -92,6 +92,10 @@ export const keysSection: OptionsOf<Config['keys']> = {
   onion: paths({
     doc: 'Keys for onion requests; they are tried in turn, so a new one can be put first while clients still use the old one.',
     default: ['./data/keys/onion.x25519'],
+  }),
+  onionByHost: hostPaths({
+    doc: 'HOST=PATH: the key that is tried first when a request names that host, for deployments that were separate before and whose clients know one key each: push.example.org=./data/keys/legacy.x25519. It is tried for all other hosts too, after those of onion.',
+    default: [],
   }),
 };
 

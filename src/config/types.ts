@@ -10,6 +10,9 @@ export interface Config {
   readonly database: DatabaseConfig;
   readonly keys: KeysConfig;
   readonly session: SessionConfig;
+  readonly legacy: LegacyConfig;
+  /** By name: `session`, `bchat`, and the operator's own. */
+  readonly brands: Readonly<Record<string, BrandConfig>>;
   /** By service name. */
   readonly notifiers: Readonly<Record<string, NotifierConfig>>;
   readonly delivery: DeliveryConfig;
@@ -74,10 +77,19 @@ export interface KeysConfig {
   readonly server: string;
   /** At least one. */
   readonly onion: readonly string[];
+  readonly onionByHost: readonly HostPath[];
+}
+
+export interface HostPath {
+  /** In lower case, without port. */
+  readonly host: string;
+  readonly path: string;
 }
 
 export interface SessionConfig {
   readonly enabled: boolean;
+  /** Whose names the RPC has: Oxen's or Beldex's. */
+  readonly daemon: 'oxend' | 'beldexd';
   /** `tcp://HOST:PORT`, `ipc://PATH`, `curve://HOST:PORT/PUBKEY`, ...; the scheme is checked, the rest is not. */
   readonly oxend: string | null;
   readonly listen: string | null;
@@ -112,6 +124,49 @@ export interface SessionConfig {
   readonly maxOpenRequests: number;
   readonly ioThreads: number;
   readonly maxSockets: number;
+}
+
+export interface LegacyConfig {
+  readonly enabled: boolean;
+  readonly maxTokensPerAccount: number;
+  readonly maxMembersPerGroup: number;
+  readonly maxGroupsPerAccount: number;
+  readonly notifyPerRecipientPerMinute: number;
+  readonly notifyBurst: number;
+  readonly maxRecipientsTracked: number;
+  readonly maxHeldNotices: number;
+  readonly pushLifetimeHours: number;
+  readonly writeQueueMaxChanges: number;
+  readonly writeBatchMaxChanges: number;
+  readonly answerTimeoutMs: number;
+  /** Divides 24, or is a multiple of it. */
+  readonly statisticsPeriodHours: number;
+  readonly statisticsHistoryDays: number;
+  readonly statisticsFlushSeconds: number;
+}
+
+/** One app and its network. Source: spec bchat-push, sections 2, 3.1 and 6. */
+export interface BrandConfig {
+  readonly name: string;
+  readonly enabled: boolean;
+  /** Of onion requests; begins with a slash and ends in `/lsrpc`; null = not served. */
+  readonly v2Path: string | null;
+  readonly v4Path: string | null;
+  readonly onionSalt: 'LOKI' | 'BELDEX';
+  /** Two hex digits in lower case. */
+  readonly accountPrefix: string;
+  readonly appName: string;
+  readonly alertTitle: string;
+  readonly alertBody: string;
+  readonly groupsOnlySilencesAccount: boolean;
+  readonly statisticsTotalKey: string;
+  readonly statisticsPassword: Secret | null;
+  /** Keys of a push's JSON beside `enc_payload`. */
+  readonly markers: readonly string[];
+  /** Service names; null: see `serviceOf`. */
+  readonly apns: string | null;
+  readonly firebase: string | null;
+  readonly huawei: string | null;
 }
 
 interface CommonNotifierConfig {
@@ -168,12 +223,16 @@ export interface ApnsNotifierConfig extends Http2NotifierConfig {
   readonly priority: 10 | 5 | 1 | null;
   readonly collapseRepeats: boolean;
   readonly tokenLifetimeMs: number;
+  /** Null: those of the brands whose service it is. */
+  readonly markers: readonly string[] | null;
 }
 
 export interface FirebaseNotifierConfig extends Http2NotifierConfig {
   readonly type: 'firebase';
   readonly serviceAccountFile: string | null;
   readonly tokenTimeoutMs: number;
+  /** As with APNs. */
+  readonly markers: readonly string[] | null;
 }
 
 export interface HuaweiNotifierConfig extends ProviderNotifierConfig {
@@ -185,6 +244,8 @@ export interface HuaweiNotifierConfig extends ProviderNotifierConfig {
   readonly projectId: string | null;
   readonly tokenEndpoint: string | null;
   readonly tokenTimeoutMs: number;
+  /** As with APNs. */
+  readonly markers: readonly string[] | null;
 }
 
 export interface WnsNotifierConfig extends ProviderNotifierConfig {

@@ -23,7 +23,7 @@ const checkFile = (text: string) => check('--config', file('waggle.yaml', text))
 
 const keyFile = file('key', `${'ab'.repeat(32)}\n`);
 chmodSync(keyFile, 0o600);
-const keys = `keys: { server: ${keyFile}, onion: [${keyFile}] }\nsession: { oxend: "tcp://127.0.0.1:22029" }\n`;
+const keys = `keys: { server: ${keyFile}, onion: [${keyFile}] }\nsession: { oxend: "tcp://127.0.0.1:22029" }\nbrands: { bchat: { enabled: false } }\n`;
 const cert = file('cert.pem', client.certPem);
 const key = file('key.pem', client.keyPem);
 const combined = file('combined.pem', client.certPem + client.keyPem);
@@ -158,6 +158,7 @@ session:
   listenCurveAdmin: tcp://0.0.0.0:22031
   listenCurveAdmins: [${admin}]
   notifiersExpected: [tray]
+brands: { bchat: { enabled: false } }
 delivery: { durability: journal }
 database: { url: "postgresql:///x" }
 notifiers:

@@ -278,11 +278,18 @@ describe('paths', () => {
   it('are relative to the file', () => {
     const file = directory.write(
       'paths.yaml',
-      'database: { dataDir: ./d }\nkeys: { server: k/s, onion: [o, /abs/o] }\nsession: { oxend: ipc://run/oxend.sock, listen: ipc:///run/x }\nnotifiers: { apns: { certFile: c.pem } }\n',
+      'database: { dataDir: ./d }\nkeys: { server: k/s, onion: [o, /abs/o], onionByHost: [Push.Example.org=h, b=/abs/h=x] }\nsession: { oxend: ipc://run/oxend.sock, listen: ipc:///run/x }\nnotifiers: { apns: { certFile: c.pem } }\n',
     );
     const { database, keys, session, notifiers } = loadGood({ file, cwd: '/elsewhere' });
     expect(database.dataDir).toBe(`${directory.path}/d`);
-    expect(keys).toEqual({ server: `${directory.path}/k/s`, onion: [`${directory.path}/o`, '/abs/o'] });
+    expect(keys).toEqual({
+      server: `${directory.path}/k/s`,
+      onion: [`${directory.path}/o`, '/abs/o'],
+      onionByHost: [
+        { host: 'push.example.org', path: `${directory.path}/h` },
+        { host: 'b', path: '/abs/h=x' },
+      ],
+    });
     expect(session).toMatchObject({
       oxend: `ipc://${directory.path}/run/oxend.sock`,
       listen: 'ipc:///run/x',

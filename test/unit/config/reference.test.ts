@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { brandSchema, standardBrands } from '../../../src/config/brand-schema.js';
 import { notifierSchemas, notifierTypes } from '../../../src/config/notifier-schema.js';
 import { renderDefaultFile, renderReference } from '../../../src/config/reference.js';
 import { sections } from '../../../src/config/schema.js';
+import { loadGood } from './support.js';
 
 const defaultFile = new URL('../../../config/default.yaml', import.meta.url);
 
@@ -34,7 +37,16 @@ describe('the files made from the schema', () => {
       ]);
       expect(file[name]).toEqual(Object.fromEntries(defaults));
     }
-    expect(Object.keys(file).sort()).toEqual([...Object.keys(sections), 'notifiers'].sort());
+    expect(Object.keys(file).sort()).toEqual([...Object.keys(sections), 'brands', 'notifiers'].sort());
+  });
+
+  it('config/default.yaml holds the standard brands as they are without it', () => {
+    const { brands } = loadGood({ file: fileURLToPath(defaultFile) });
+    expect(brands).toEqual(loadGood().brands);
+    const file = parse(readFileSync(defaultFile, 'utf8')) as { brands: Record<string, object> };
+    for (const name of standardBrands) {
+      expect(Object.keys(file.brands[name] ?? {})).toEqual(Object.keys(brandSchema(name)));
+    }
   });
 
   it('config/default.yaml shows every option of every notifier type', () => {
