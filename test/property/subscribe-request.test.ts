@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeByteField } from '../../src/codec/byte-field.js';
 import { SessionAccount, SessionDevice } from '../simulators/session-client.js';
+import { BELDEX_PREFIX } from '../simulators/subscription-brands.js';
 import { createTestService, VECTOR_NOW_SECONDS } from '../unit/http/harness.js';
 
 const device = new SessionDevice('ios', undefined, undefined, 'test');
@@ -64,6 +65,36 @@ describe('requests', () => {
         expectAnswer(await service.handle('subscribe', Buffer.from(JSON.stringify(request))));
       }),
       { numRuns: 500 },
+    );
+  });
+});
+
+describe('accounts', () => {
+  it('of users are taken with the one key that they are made of, in every network, and with no other', async () => {
+    const { service } = createTestService();
+    const seed = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes));
+    await fc.assert(
+      fc.asyncProperty(
+        seed,
+        fc.constantFrom(0x05, BELDEX_PREFIX),
+        fc.nat(255),
+        async (bytes, prefix, flip) => {
+          const account = SessionAccount.user(bytes, prefix);
+          const request = device.subscription(account, VECTOR_NOW_SECONDS);
+          const ask = (changed: object): Promise<unknown> =>
+            service.handle('subscribe', Buffer.from(JSON.stringify({ ...request, ...changed })));
+          expect(await ask({})).toMatchObject({ success: true });
+          const key = Buffer.from(account.key.publicKey);
+          key[flip >> 3] = (key[flip >> 3] ?? 0) ^ (1 << (flip & 7));
+          expect(await ask({ session_ed25519: key.toString('hex') })).toMatchObject({ error: 4 });
+          const other = SessionAccount.user(bytes, prefix ^ 0x05 ^ BELDEX_PREFIX);
+          expect(await ask({ pubkey: other.hex })).toEqual({
+            error: 4,
+            message: 'Signature verification failed',
+          });
+        },
+      ),
+      { numRuns: 50 },
     );
   });
 });
