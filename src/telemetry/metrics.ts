@@ -60,6 +60,24 @@ export class TallyTable {
   }
 }
 
+/** As `TallyFamily`, for three labels. */
+export class TallyCube {
+  readonly #tables = new Map<string, TallyTable>();
+
+  of(firstValue: string, secondValue: string, thirdValue: string): Tally {
+    let table = this.#tables.get(firstValue);
+    if (table === undefined) {
+      table = new TallyTable();
+      this.#tables.set(firstValue, table);
+    }
+    return table.of(secondValue, thirdValue);
+  }
+
+  entries(): IterableIterator<[string, TallyTable]> {
+    return this.#tables.entries();
+  }
+}
+
 type Reading = () => number;
 type LabelledReading = () => Iterable<readonly [string, number]>;
 
@@ -146,6 +164,11 @@ export class Metrics {
   });
 
   // Older clients.
+  readonly legacyRequests = this.#cube(
+    'waggle_legacy_requests_total',
+    'methods that older clients called, by result: done, partly-done, unchanged, unknown-id, refused, full, busy, away, timeout, failed',
+    ['brand', 'method', 'result'],
+  );
   readonly legacyMessages = this.#table(
     'waggle_legacy_messages_total',
     "older clients' notify by what its id was: account, group, untracked; too-long: dropped before",
@@ -270,6 +293,28 @@ export class Metrics {
       },
     });
     return tally;
+  }
+
+  #cube(name: string, help: string, labels: readonly [string, string, string]): TallyCube {
+    const cube = new TallyCube();
+    const [first, second, third] = labels;
+    new PromCounter({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [firstValue, table] of cube.entries()) {
+          for (const [secondValue, family] of table.entries()) {
+            for (const [thirdValue, tally] of family.entries()) {
+              this.inc({ [first]: firstValue, [second]: secondValue, [third]: thirdValue }, tally.value);
+            }
+          }
+        }
+      },
+    });
+    return cube;
   }
 
   #table(name: string, help: string, labels: readonly [string, string]): TallyTable {
