@@ -1,3 +1,4 @@
+import { assertNever } from '../domain/assert-never.js';
 import type { Clock } from '../domain/clock.js';
 import type { Brand } from './brand.js';
 import {
@@ -20,7 +21,6 @@ import {
   done,
   full,
   partlyDone,
-  refused,
   serverFull,
   unchanged,
   unknownId,
@@ -117,8 +117,12 @@ export function createRegistrations(deps: RegistrationsDeps) {
     for (const group of groups.ok ? groups.value : []) {
       const joins = memberChanges(group, registration.value.account, joining);
       if (joins === busy) return busy;
-      if (!Array.isArray(joins)) leftOut += 1;
-      else if (joins.length > 0) joining += changes.push(...joins) > 0 ? 1 : 0;
+      if (!Array.isArray(joins)) {
+        leftOut += 1;
+      } else if (joins.length > 0) {
+        joining += 1;
+        changes.push(...joins);
+      }
     }
     if (changes.length > 0) await registry.change(changes);
     if (!groups.ok) return groups.error;
@@ -168,6 +172,6 @@ function refusalOf(room: Exclude<Room, 'free'>): LegacyAnswer {
     case 'later':
       return busy;
     default:
-      return refused('No room');
+      return assertNever(room);
   }
 }
