@@ -87,8 +87,11 @@ export class ExternalNotifier implements Notifier {
   }
 
   async send(push: Push, signal: AbortSignal): Promise<Outcome> {
-    // It was stored when this service was a notifier of ours; only that can send it.
-    if (push.content.kind !== 'unsealed') return { kind: 'dropped', reason: 'sealed' };
+    const { kind } = push.content;
+    // Sealed: it was stored when this service was a notifier of ours, and only that can send it. Older clients have no
+    // devices at external notifiers.
+    if (kind !== 'unsealed')
+      return { kind: 'dropped', reason: kind === 'legacy' ? 'legacy-content' : 'sealed' };
     if (!this.isPresent()) return this.#retry('away');
     const result = await this.#room.send(push.content.payload, signal);
     switch (result) {

@@ -21,6 +21,9 @@ export function readTokenField(serviceInfo: unknown): Result<unknown, ClientErro
   return ok(info.value['token']);
 }
 
+/** Visible ASCII: what every token of Google and Huawei is, though they document no form. */
+export const isPrintableToken = (token: string): boolean => /^[\x21-\x7e]+$/.test(token);
+
 /** The device that a checked token names; the rule of 8.2 about its length applies to all services. */
 export function deviceOf(serviceId: string, serviceData: Buffer | null = null): Result<Device, ClientError> {
   const parsed = parseServiceId(serviceId);

@@ -3,8 +3,14 @@ import { setMaxListeners } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { encodeLegacyContent, type LegacyMessage } from '../../src/codec/legacy-content.js';
 import { systemClock, type Clock } from '../../src/domain/clock.js';
-import { parseAccountId, parseServiceId, parseServiceName, type ServiceName } from '../../src/domain/ids.js';
+import {
+  parseAccountId,
+  parseAnyServiceId,
+  parseServiceName,
+  type ServiceName,
+} from '../../src/domain/ids.js';
 import type { Push } from '../../src/domain/push.js';
 import type { Notifier } from '../../src/notifiers/port.js';
 import { createNotifiers, type NotifierEntry } from '../../src/notifiers/registry.js';
@@ -64,7 +70,7 @@ export const fcmToken = (): string =>
 
 export function pushFor(token: string, changes: Partial<Push> = {}): Push {
   const account = parseAccountId(Buffer.alloc(33, 5));
-  const serviceId = parseServiceId(token);
+  const serviceId = parseAnyServiceId(token);
   if (account === null || serviceId === null) throw new Error('bad push in a test');
   return {
     service: serviceName('tested'),
@@ -79,6 +85,25 @@ export function pushFor(token: string, changes: Partial<Push> = {}): Push {
     outboxId: null,
     ...changes,
   };
+}
+
+/** A push of an older client's message. */
+export function legacyPushFor(
+  token: string,
+  message: Partial<LegacyMessage> = {},
+  changes: Partial<Push> = {},
+): Push {
+  const payload = encodeLegacyContent({
+    alertTitle: 'Session',
+    alertBody: "You've got a new message",
+    data: 'aGVsbG8=',
+    ...message,
+  });
+  return pushFor(token, {
+    account: Buffer.from('an id of any form'),
+    content: { kind: 'legacy', payload },
+    ...changes,
+  });
 }
 
 /** A signal that nobody aborts. */

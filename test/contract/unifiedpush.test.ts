@@ -18,7 +18,14 @@ import { eventually } from '../simulators/eventually.js';
 import type { Http1Answer } from '../simulators/providers/http1-stand-in.js';
 import { TcpRelay } from '../simulators/providers/tcp-relay.js';
 import { DISCOVERY, UnifiedpushStandIn, type TestApp } from '../simulators/providers/unifiedpush-stand-in.js';
-import { CredentialFiles, MovableClock, never, pushFor, serviceName } from './notifier-fixtures.js';
+import {
+  CredentialFiles,
+  MovableClock,
+  never,
+  pushFor,
+  serviceName,
+  legacyPushFor,
+} from './notifier-fixtures.js';
 
 const authority = createAuthority();
 const files = new CredentialFiles();
@@ -164,6 +171,11 @@ describe('what a push server receives', () => {
     });
     const unsealed = pushTo(device, { content: { kind: 'unsealed', payload: Buffer.from('de') } });
     expect(await notifier.send(unsealed, never)).toEqual({ kind: 'dropped', reason: 'not-sealed' });
+    const { content: legacy } = legacyPushFor('x');
+    expect(await notifier.send(pushTo(device, { content: legacy }), never)).toEqual({
+      kind: 'dropped',
+      reason: 'legacy-content',
+    });
     const corrupt = pushTo({ ...device, serviceData: Buffer.alloc(90, 1) });
     expect(await notifier.send(corrupt, never)).toEqual({ kind: 'dropped', reason: 'service-data-corrupt' });
     expect(server.http.requests).toBe(requests);

@@ -28,6 +28,7 @@ import {
   never,
   pushFor,
   serviceName,
+  legacyPushFor,
 } from './notifier-fixtures.js';
 
 const authority = createAuthority();
@@ -168,6 +169,11 @@ describe('what a browser receives', () => {
     expect(await notifier.send(pushTo(device, { content }), never)).toEqual({
       kind: 'dropped',
       reason: 'not-sealed',
+    });
+    const { content: legacy } = legacyPushFor('x');
+    expect(await notifier.send(pushTo(device, { content: legacy }), never)).toEqual({
+      kind: 'dropped',
+      reason: 'legacy-content',
     });
   });
 });

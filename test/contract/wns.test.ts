@@ -13,7 +13,14 @@ import type { ClientCredentialsStandIn } from '../simulators/providers/client-cr
 import type { Http1Answer } from '../simulators/providers/http1-stand-in.js';
 import { TcpRelay } from '../simulators/providers/tcp-relay.js';
 import { startMicrosoftOauth, wnsAnswer, WnsStandIn } from '../simulators/providers/wns-stand-in.js';
-import { CredentialFiles, MovableClock, never, pushFor, serviceName } from './notifier-fixtures.js';
+import {
+  CredentialFiles,
+  MovableClock,
+  never,
+  pushFor,
+  serviceName,
+  legacyPushFor,
+} from './notifier-fixtures.js';
 
 const PACKAGE_SID = 'ms-app://s-1-15-2-2972962901-2322836549-3722629029';
 const SECRET = 'Vex8L9WOFZuj95euaLrvSH7XyoDhLJc7';
@@ -193,6 +200,11 @@ describe('what Microsoft receives', () => {
     const requests = wns.http.requests;
     const unsealed = { content: { kind: 'unsealed', payload: Buffer.from('de') } } as const;
     expect(await send(notifier, channelUri(), unsealed)).toEqual({ kind: 'dropped', reason: 'not-sealed' });
+    const { content } = legacyPushFor('x');
+    expect(await send(notifier, channelUri(), { content })).toEqual({
+      kind: 'dropped',
+      reason: 'legacy-content',
+    });
     const { device } = pushTo(notifier, channelUri());
     for (const serviceData of [null, Buffer.from('https://127.0.0.1/?token=x'), Buffer.from([0xff, 0])]) {
       const push = pushFor(device.serviceId, { device: { ...device, serviceData } });

@@ -14,16 +14,19 @@ import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js'
 import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
 import { LARGEST_SEALED_BYTES } from '../sealed-size.js';
 import { Refusals } from '../refusals.js';
-import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { LegacyWriter, MALFORMED_TOKEN, UNREADABLE_CONTENT } from '../legacy-sending.js';
+import { parseMarkers } from '../markers.js';
+import { encPayloadOf, LEGACY_CONTENT, NOT_SEALED } from '../sealed-content.js';
 import { outcomeOfFailure } from '../transport-outcome.js';
 import { apnsOutcome, parseApnsBody } from './answers.js';
 import type { ApnsEntry } from './apns-entry.js';
 import { createApnsBodyTemplate, type ApnsBodyTemplate } from './body.js';
 import { certificateExpiryMs, loadApnsCredentials } from './credentials.js';
+import { createLegacyApnsBody } from './legacy-body.js';
 import { connectNodeApn, type ApnsConnector } from './node-apn-connector.js';
 import { apnsPushHeaders, type ApnsPushHeaders } from './push-type.js';
 import type { ProviderToken, ProviderTokens } from './provider-tokens.js';
-import { validateApnsServiceInfo } from './token.js';
+import { isHexToken, validateApnsServiceInfo } from './token.js';
 
 export interface ApnsDependencies {
   readonly clock: Clock;
@@ -52,6 +55,8 @@ export function createApnsNotifier(
   if (entry.topic === '') return fail('topic is missing');
   const pushHeaders = apnsPushHeaders(entry);
   if (!pushHeaders.ok) return pushHeaders;
+  const markers = parseMarkers(entry.markers);
+  if (!markers.ok) return markers;
   const credentials = loadApnsCredentials(entry, clock);
   if (!credentials.ok) return credentials;
   const endpoint = parseOptionalEndpoint(entry.endpoint);
@@ -60,7 +65,7 @@ export function createApnsNotifier(
   if (!ca.ok) return ca;
   const template = createApnsBodyTemplate(entry);
   if (template.maxPayloadBytes < LARGEST_SEALED_BYTES) {
-    return fail('alertTitle, alertBody, sound and category leave no room for the payload');
+    return fail('alertTitle, alertBody, sound, category and markers leave no room for the payload');
   }
   const connector = connectNodeApn({
     credentials: credentials.value,
@@ -98,6 +103,7 @@ class ApnsNotifier implements Notifier {
   readonly #retryAfterMaxMs: number;
   readonly #refusals = new Refusals();
   readonly #collapse: boolean;
+  readonly #legacyBodies: LegacyWriter<string>;
 
   constructor(
     readonly service: ServiceName,
@@ -112,6 +118,7 @@ class ApnsNotifier implements Notifier {
     this.#client = new Http2Client(() => connector.openSession(), http2);
     this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
     this.#collapse = entry.collapseRepeats ?? false;
+    this.#legacyBodies = new LegacyWriter(createLegacyApnsBody(entry));
     this.capabilities = {
       content: 'sealed',
       batchSize: 1,
@@ -129,7 +136,7 @@ class ApnsNotifier implements Notifier {
   send(push: Push, signal: AbortSignal): Promise<Outcome> {
     if (push.expiresAtMs <= this.clock.nowMs()) return Promise.resolve(EXPIRED);
     const payload = encPayloadOf(push.content);
-    if (payload === null) return Promise.resolve(NOT_SEALED);
+    if (payload === null) return this.#sendOther(push, signal);
     const body = this.template.prefix + payload + this.template.suffix;
     return new Promise((resolve) => this.#attempt(push, body, signal, true, resolve));
   }
@@ -143,6 +150,17 @@ class ApnsNotifier implements Notifier {
   async close(): Promise<void> {
     this.#client.close();
     this.connector.shutdown();
+  }
+
+  /** Apart from `send`, which is for nearly all pushes. */
+  #sendOther(push: Push, signal: AbortSignal): Promise<Outcome> {
+    const { content, device } = push;
+    if (content.kind !== 'legacy') return Promise.resolve(NOT_SEALED);
+    if (this.facts.legacyPriority === null) return Promise.resolve(LEGACY_CONTENT);
+    if (!isHexToken(device.serviceId)) return Promise.resolve(MALFORMED_TOKEN);
+    const body = this.#legacyBodies.of(content.payload);
+    if (body === null) return Promise.resolve(UNREADABLE_CONTENT);
+    return new Promise((resolve) => this.#attempt(push, body, signal, true, resolve));
   }
 
   #attempt(
@@ -183,21 +201,39 @@ class ApnsNotifier implements Notifier {
   }
 
   #headers(push: Push, authorization: string | null): OutgoingHttpHeaders {
-    const headers: OutgoingHttpHeaders = {
+    const headers: OutgoingHttpHeaders =
+      push.content.kind === 'legacy'
+        ? this.#legacyHeaders(push)
+        : {
+            ':method': 'POST',
+            ':scheme': 'https',
+            ':authority': this.facts.authority,
+            ':path': `/3/device/${push.device.serviceId}`,
+            'apns-topic': this.entry.topic,
+            'apns-push-type': this.facts.pushType,
+            'apns-priority': this.facts.priorities[push.priority],
+            'apns-expiration': `${Math.floor(push.expiresAtMs / 1000)}`,
+            'apns-id': uuidOf(push.dedupeKey),
+            [sensitiveHeaders]: neverIndexed,
+          };
+    if (authorization !== null) headers['authorization'] = authorization;
+    if (this.#collapse) headers['apns-collapse-id'] = push.dedupeKey.hexSlice();
+    return headers;
+  }
+
+  /** As the original's: without an expiry, so Apple keeps it as long as it likes (spec session-push-v1, 4.1). */
+  #legacyHeaders(push: Push): OutgoingHttpHeaders {
+    return {
       ':method': 'POST',
       ':scheme': 'https',
       ':authority': this.facts.authority,
       ':path': `/3/device/${push.device.serviceId}`,
       'apns-topic': this.entry.topic,
-      'apns-push-type': this.facts.pushType,
-      'apns-priority': this.facts.priorities[push.priority],
-      'apns-expiration': `${Math.floor(push.expiresAtMs / 1000)}`,
+      'apns-push-type': 'alert',
+      'apns-priority': this.facts.legacyPriority ?? '10',
       'apns-id': uuidOf(push.dedupeKey),
       [sensitiveHeaders]: neverIndexed,
     };
-    if (authorization !== null) headers['authorization'] = authorization;
-    if (this.#collapse) headers['apns-collapse-id'] = push.dedupeKey.hexSlice();
-    return headers;
   }
 
   #expiryWarning(): string | null {

@@ -1,9 +1,14 @@
 import { assertNever } from '../../domain/assert-never.js';
 import { asciiJson } from '../ascii-json.js';
+import { DEFAULT_MARKERS } from '../markers.js';
 import type { ApnsEntry, ApnsPushType } from './apns-entry.js';
 
 /** Apple's limits for the whole body. */
-const MAX_BODY_BYTES: Readonly<Record<ApnsPushType, number>> = { alert: 4096, background: 4096, voip: 5120 };
+export const MAX_BODY_BYTES: Readonly<Record<ApnsPushType, number>> = {
+  alert: 4096,
+  background: 4096,
+  voip: 5120,
+};
 
 export interface ApnsBodyTemplate {
   readonly prefix: string;
@@ -17,8 +22,9 @@ export interface ApnsBodyTemplate {
  * writes it (spec session-push-v2, 12.1).
  */
 export function createApnsBodyTemplate(entry: ApnsEntry): ApnsBodyTemplate {
-  const { pushType = 'alert' } = entry;
-  const prefix = `{"aps": {${apsMembers(entry, pushType).join(', ')}}, "spns": 1, "enc_payload": "`;
+  const { pushType = 'alert', markers = DEFAULT_MARKERS } = entry;
+  const members = [...markers.map((marker) => `"${marker}": 1`), '"enc_payload": "'].join(', ');
+  const prefix = `{"aps": {${apsMembers(entry, pushType).join(', ')}}, ${members}`;
   const suffix = '"}';
   const base64Characters = MAX_BODY_BYTES[pushType] - prefix.length - suffix.length;
   return { prefix, suffix, maxPayloadBytes: Math.floor(base64Characters / 4) * 3 };

@@ -7,6 +7,8 @@ export interface ApnsPushHeaders {
   readonly pushType: string;
   /** `apns-priority` for each priority of a push. */
   readonly priorities: Readonly<Record<PushPriority, string>>;
+  /** `apns-priority` of older clients' pushes, which are alerts; null where the topic takes no alerts. */
+  readonly legacyPriority: string | null;
 }
 
 /**
@@ -25,5 +27,6 @@ export function apnsPushHeaders(entry: ApnsEntry): Result<ApnsPushHeaders, strin
   return ok({
     pushType,
     priorities: fixed === null ? { high: '10', normal: '5' } : { high: `${fixed}`, normal: `${fixed}` },
+    legacyPriority: pushType === 'voip' ? null : pushType === 'alert' ? `${fixed ?? 10}` : '10',
   });
 }

@@ -5,6 +5,10 @@ import { deviceOf, readTokenField } from '../service-info.js';
 
 const MIN_CHARACTERS = 64;
 const MAX_CHARACTERS = 200;
+const hex = /^[0-9a-fA-F]+$/;
+
+/** Whether it can be part of a path; Apple says the rest. */
+export const isHexToken = (token: string): boolean => hex.test(token);
 
 /**
  * Today's device tokens have 64 hex digits and Apple reserves the right to longer ones, so any whole number of bytes
@@ -19,6 +23,6 @@ export function validateApnsServiceInfo(serviceInfo: unknown): Result<Device, Cl
   if (token.length < MIN_CHARACTERS || token.length > MAX_CHARACTERS || token.length % 2 !== 0) {
     return fail(badValue(`Invalid token: expected length-64 device token, not ${token.length}`));
   }
-  if (!/^[0-9a-fA-F]+$/.test(token)) return fail(badValue('Invalid token: expected hex digits'));
+  if (!isHexToken(token)) return fail(badValue('Invalid token: expected hex digits'));
   return deviceOf(token);
 }

@@ -1,13 +1,25 @@
+import type { LegacyMessage } from '../../codec/legacy-content.js';
 import { asciiJson } from '../ascii-json.js';
+import { DEFAULT_MARKERS } from '../markers.js';
 
 /** FCM's limit for the keys and values of `data`. */
 const FCM_MAX_DATA_BYTES = 4096;
 const FCM_MAX_TTL_SECONDS = 28 * 24 * 3600;
 
-const overhead = 'enc_payload'.length + 'spns'.length + '1'.length;
-
 /** The longest sealed payload in bytes that keeps the data within FCM's limit. */
-export const FCM_MAX_PAYLOAD_BYTES = Math.floor((FCM_MAX_DATA_BYTES - overhead) / 4) * 3;
+export function fcmMaxPayloadBytes(markers: readonly string[]): number {
+  const overhead = ['enc_payload', ...markers.map((marker) => `${marker}1`)].join('').length;
+  return Math.floor((FCM_MAX_DATA_BYTES - overhead) / 4) * 3;
+}
+
+/** The members of `data` after `enc_payload`, sorted. */
+export const fcmMarkers = (markers: readonly string[]): string =>
+  [...markers]
+    .sort()
+    .map((marker) => `,"${marker}":"1"`)
+    .join('');
+
+const defaultMarkers = fcmMarkers(DEFAULT_MARKERS);
 
 export interface FcmMessage {
   /** The sealed payload in base64. */
@@ -19,14 +31,32 @@ export interface FcmMessage {
   readonly ttlSeconds: number;
 }
 
-/** Nothing to escape: true for every token that Google makes, and much cheaper to find out than to escape. */
-const plain = /^[ !#-[\]-~]*$/;
-
 /** Keys sorted and compact as the original writes them (spec session-push-v2, 12.2), with `android` added; ASCII. */
-export function fcmBody({ payload, token, priority, ttlSeconds }: FcmMessage): string {
+export function fcmBody(
+  { payload, token, priority, ttlSeconds }: FcmMessage,
+  markers: string = defaultMarkers,
+): string {
   const ttl = Math.min(FCM_MAX_TTL_SECONDS, Math.max(0, ttlSeconds));
   return (
     `{"message":{"android":{"priority":"${priority}","ttl":"${ttl}s"},` +
-    `"data":{"enc_payload":"${payload}","spns":"1"},"token":${plain.test(token) ? `"${token}"` : asciiJson(token)}}}`
+    `"data":{"enc_payload":"${payload}"${markers}},"token":${asciiJson(token)}}}`
   );
 }
+
+const ENCRYPTED_DATA = 'ENCRYPTED_DATA';
+
+/**
+ * What stands behind the token in the body of an older client's push: no notification and no time to live (spec
+ * session-push-v1, 4.2). Data that does not fit is left out, and a word takes its place: Android apps that find neither
+ * `spns` nor `ENCRYPTED_DATA` show a general notification (there, section 9), but a message with nothing in it at all is
+ * nothing that Google promises to hand to them.
+ */
+export function legacyFcmMembers({ data }: LegacyMessage): string {
+  const fits = data !== null && ENCRYPTED_DATA.length + Buffer.byteLength(data) <= FCM_MAX_DATA_BYTES;
+  const member = fits ? `"${ENCRYPTED_DATA}":${asciiJson(data)}` : '"omitted":"1"';
+  return `"data":{${member}},"android":{"priority":"high"}`;
+}
+
+/** The original's order; ASCII. */
+export const legacyFcmBody = (token: string, members: string): string =>
+  `{"message":{"token":${asciiJson(token)},${members}}}`;

@@ -9,6 +9,8 @@ export interface FirebaseEntry extends Partial<Http2ClientOptions> {
   readonly endpoint?: string | null;
   /** Trusted for `endpoint` and for the `token_uri`. */
   readonly caFile?: string | null;
+  /** Keys beside `enc_payload` that tell the app what it is; default `spns`. */
+  readonly markers?: readonly string[];
   /** For one request of an access token. */
   readonly tokenTimeoutMs?: number;
   /** A longer `Retry-After` is cut to this. */

@@ -15,12 +15,15 @@ import type { Http2Result } from '../http2-exchange.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
 import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
 import { Refusals } from '../refusals.js';
+import { LegacyWriter, MALFORMED_TOKEN, UNREADABLE_CONTENT } from '../legacy-sending.js';
+import { parseMarkers } from '../markers.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { isPrintableToken } from '../service-info.js';
 import { outcomeOfFailure } from '../transport-outcome.js';
 import { AccessTokens } from '../access-tokens.js';
 import { createTlsContext } from '../tls-context.js';
 import { fcmOutcome, isAccessTokenRefusal, parseFcmError } from './answers.js';
-import { FCM_MAX_PAYLOAD_BYTES, fcmBody } from './body.js';
+import { fcmBody, fcmMarkers, fcmMaxPayloadBytes, legacyFcmBody, legacyFcmMembers } from './body.js';
 import type { FirebaseEntry } from './firebase-entry.js';
 import { loadServiceAccount } from './service-account.js';
 import { validateFirebaseServiceInfo } from './token.js';
@@ -45,6 +48,8 @@ export function createFirebaseNotifier(
   entry: FirebaseEntry,
   { clock }: FirebaseDependencies,
 ): Result<Notifier, string> {
+  const markers = parseMarkers(entry.markers);
+  if (!markers.ok) return markers;
   const path = entry.serviceAccountFile ?? '';
   if (path === '') return fail('serviceAccountFile is missing');
   const account = loadServiceAccount(path);
@@ -63,6 +68,7 @@ export function createFirebaseNotifier(
     new FirebaseNotifier(service, entry, clock, tokens, {
       authority: endpoint.value.authority,
       path: `/v1/projects/${account.value.projectId}/messages:send`,
+      markers: markers.value,
       open: async () => openSession(endpoint.value, tls),
     }),
   );
@@ -83,7 +89,10 @@ class FirebaseNotifier implements Notifier {
   readonly #client: Http2Client;
   readonly #retryAfterMaxMs: number;
   readonly #refusals = new Refusals();
+  readonly #markers: string;
+  readonly #legacyMembers = new LegacyWriter(legacyFcmMembers);
   #lastHeaders: OutgoingHttpHeaders | null = null;
+
   constructor(
     readonly service: ServiceName,
     entry: FirebaseEntry,
@@ -92,16 +101,18 @@ class FirebaseNotifier implements Notifier {
     private readonly target: {
       readonly authority: string;
       readonly path: string;
+      readonly markers: readonly string[];
       readonly open: () => Promise<ClientHttp2Session>;
     },
   ) {
     const http2 = http2OptionsOf(entry);
     this.#client = new Http2Client(target.open, http2);
     this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
+    this.#markers = fcmMarkers(target.markers);
     this.capabilities = {
       content: 'sealed',
       batchSize: 1,
-      maxPayloadBytes: FCM_MAX_PAYLOAD_BYTES,
+      maxPayloadBytes: fcmMaxPayloadBytes(target.markers),
       supportsExpiry: true,
       supportsPriority: true,
       maxInFlight: http2.maxInFlight * http2.connections,
@@ -149,13 +160,19 @@ class FirebaseNotifier implements Notifier {
     const leftMs = push.expiresAtMs - this.clock.nowMs();
     if (leftMs <= 0) return resolve(EXPIRED);
     const payload = encPayloadOf(push.content);
-    if (payload === null) return resolve(NOT_SEALED);
-    const body = fcmBody({
-      payload,
-      token: push.device.serviceId,
-      priority: push.priority,
-      ttlSeconds: Math.floor(leftMs / 1000),
-    });
+    const body =
+      payload === null
+        ? this.#otherBody(push)
+        : fcmBody(
+            {
+              payload,
+              token: push.device.serviceId,
+              priority: push.priority,
+              ttlSeconds: Math.floor(leftMs / 1000),
+            },
+            this.#markers,
+          );
+    if (typeof body !== 'string') return resolve(body);
     this.#client.send({ headers: this.#headers(authorization), body, signal }, (result) => {
       if (result.kind === 'answer' && result.status === 200) {
         this.#refusals.delivered(push.device.serviceId);
@@ -163,6 +180,14 @@ class FirebaseNotifier implements Notifier {
       }
       this.#onRefusal(result, push, signal, authorization, mayRenew, resolve);
     });
+  }
+
+  /** An outcome: it is not sent. */
+  #otherBody({ content, device }: Push): string | Outcome {
+    if (content.kind !== 'legacy') return NOT_SEALED;
+    if (!isPrintableToken(device.serviceId)) return MALFORMED_TOKEN;
+    const members = this.#legacyMembers.of(content.payload);
+    return members === null ? UNREADABLE_CONTENT : legacyFcmBody(device.serviceId, members);
   }
 
   #onRefusal(

@@ -12,11 +12,15 @@ import { readOptionalFile } from '../credential-files.js';
 import { parseEndpoint, trustAnchors } from '../endpoint.js';
 import { HttpClient, httpOptionsOf, outcomeOfHttpFailure } from '../http-client.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
+import { LegacyWriter, MALFORMED_TOKEN, UNREADABLE_CONTENT } from '../legacy-sending.js';
+import { parseMarkers } from '../markers.js';
 import { Refusals } from '../refusals.js';
 import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { isPrintableToken } from '../service-info.js';
+import { LARGEST_SEALED_BYTES } from '../sealed-size.js';
 import { healthWithTokens, openTokenSource, type TokenSource } from '../token-source.js';
 import { hmsOutcome, isAccessTokenRefusal, parseHmsAnswer } from './answers.js';
-import { HMS_MAX_PAYLOAD_BYTES, hmsBody } from './body.js';
+import { hmsBody, hmsMarkers, hmsMaxPayloadBytes, legacyHmsBody, legacyHmsStart } from './body.js';
 import type { HuaweiEntry } from './huawei-entry.js';
 import { validateHuaweiServiceInfo } from './token.js';
 
@@ -40,6 +44,11 @@ export function createHuaweiNotifier(
 ): Result<Notifier, string> {
   const path = sendPath(entry);
   if (!path.ok) return path;
+  const markers = parseMarkers(entry.markers);
+  if (!markers.ok) return markers;
+  if (hmsMaxPayloadBytes(markers.value) < LARGEST_SEALED_BYTES) {
+    return fail('markers leave no room for the payload');
+  }
   const clientSecret = entry.appSecret ?? '';
   if (clientSecret === '') return fail('appSecret is missing');
   const endpoint = parseEndpoint(entry.endpoint ?? HMS_ENDPOINT);
@@ -66,7 +75,7 @@ export function createHuaweiNotifier(
     }),
   );
   const url = new URL(path.value, endpoint.value.origin);
-  return ok(new HuaweiNotifier(service, entry, clock, source, client, url));
+  return ok(new HuaweiNotifier(service, entry, clock, source, client, { url, markers: markers.value }));
 }
 
 /** Identifiers become part of the path; Huawei's own are digits. */
@@ -87,6 +96,8 @@ class HuaweiNotifier implements Notifier {
   readonly capabilities: NotifierCapabilities;
   readonly #retryAfterMaxMs: number;
   readonly #refusals = new Refusals();
+  readonly #markers: string;
+  readonly #legacyStarts = new LegacyWriter(legacyHmsStart);
 
   constructor(
     readonly service: ServiceName,
@@ -94,14 +105,15 @@ class HuaweiNotifier implements Notifier {
     private readonly clock: Clock,
     private readonly source: TokenSource,
     private readonly client: HttpClient,
-    private readonly url: URL,
+    private readonly target: { readonly url: URL; readonly markers: readonly string[] },
   ) {
+    this.#markers = hmsMarkers(target.markers);
     this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
     const connections = entry.connections ?? DEFAULT_CONNECTIONS;
     this.capabilities = {
       content: 'sealed',
       batchSize: 1,
-      maxPayloadBytes: HMS_MAX_PAYLOAD_BYTES,
+      maxPayloadBytes: hmsMaxPayloadBytes(target.markers),
       supportsExpiry: true,
       supportsPriority: true,
       // More would wait for a connection here, their time limit running; they wait better in the actor.
@@ -131,18 +143,13 @@ class HuaweiNotifier implements Notifier {
     if (!token.ok) return token.error;
     const leftMs = push.expiresAtMs - this.clock.nowMs();
     if (leftMs <= 0) return EXPIRED;
-    const payload = encPayloadOf(push.content);
-    if (payload === null) return NOT_SEALED;
+    const body = this.#bodyOf(push, leftMs);
+    if (typeof body !== 'string') return body;
     const result = await this.client.send({
-      url: this.url,
+      url: this.target.url,
       method: 'POST',
       headers: { authorization: token.value, 'content-type': 'application/json; charset=utf-8' },
-      body: hmsBody({
-        payload,
-        token: push.device.serviceId,
-        priority: push.priority,
-        ttlSeconds: Math.floor(leftMs / 1000),
-      }),
+      body,
       signal,
     });
     if (result.kind === 'failure') return outcomeOfHttpFailure(result.reason);
@@ -159,5 +166,18 @@ class HuaweiNotifier implements Notifier {
     const outcome = hmsOutcome(answer, () => this.#refusals.isOfDevice(serviceId));
     if (outcome.kind === 'delivered') this.#refusals.delivered(serviceId);
     return outcome;
+  }
+
+  /** An outcome: it is not sent. */
+  #bodyOf({ content, device, priority }: Push, leftMs: number): string | Outcome {
+    const token = device.serviceId;
+    const payload = encPayloadOf(content);
+    if (payload !== null) {
+      return hmsBody({ payload, token, priority, ttlSeconds: Math.floor(leftMs / 1000) }, this.#markers);
+    }
+    if (content.kind !== 'legacy') return NOT_SEALED;
+    if (!isPrintableToken(token)) return MALFORMED_TOKEN;
+    const start = this.#legacyStarts.of(content.payload);
+    return start === null ? UNREADABLE_CONTENT : legacyHmsBody(start, token);
   }
 }

@@ -3,7 +3,7 @@ import type { Outcome } from '../../domain/outcome.js';
 import type { Push } from '../../domain/push.js';
 import { fail, ok, type Result } from '../../domain/result.js';
 import type { EndpointGuard } from '../endpoint-guard.js';
-import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { encPayloadOf, outcomeOfUnsealed } from '../sealed-content.js';
 import { WEBPUSH_MAX_PAYLOAD_BYTES, webpushText } from './body.js';
 import { decodeSubscriberData, type SubscriberData } from './subscriber-data.js';
 
@@ -36,7 +36,7 @@ export function messageOf(
   const leftMs = expiresAtMs - nowMs;
   if (leftMs <= 0) return fail(EXPIRED);
   const payload = encPayloadOf(content);
-  if (payload === null) return fail(NOT_SEALED);
+  if (payload === null) return fail(outcomeOfUnsealed(content));
   if (content.payload.length > WEBPUSH_MAX_PAYLOAD_BYTES) return fail(TOO_LARGE);
   const url = guard.checkUrl(device.serviceId);
   if (!url.ok) return fail(ENDPOINT_NOT_ALLOWED);

@@ -10,7 +10,7 @@ import { outcomeOfHttpFailure, type HttpClient, type HttpFailure, type HttpResul
 import { OriginGates, type GateResult } from '../origin-gates.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
 import { Refusals } from '../refusals.js';
-import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { encPayloadOf, outcomeOfUnsealed } from '../sealed-content.js';
 import { healthWithTokens, type TokenSource } from '../token-source.js';
 import { parseWnsAnswer, wnsOutcome, type WnsSituation } from './answers.js';
 import { rawBody, WNS_MAX_PAYLOAD_BYTES } from './body.js';
@@ -100,7 +100,7 @@ export class ChannelNotifier implements Notifier {
     const nowMs = this.clock.nowMs();
     if (push.expiresAtMs <= nowMs) return EXPIRED;
     const body = this.#bodyOf(push);
-    if (body === null) return NOT_SEALED;
+    if (body === null) return outcomeOfUnsealed(push.content);
     const refusal = this.#gates.enter(channel.host, nowMs);
     if (refusal !== null) return { kind: 'postponed', reason: refusal.reason, afterMs: refusal.postponeMs };
     const { origin } = this.settings;

@@ -7,7 +7,9 @@ export interface RecordedHmsPush {
   readonly token: string;
   readonly headers: IncomingHttpHeaders;
   readonly bodyText: string;
-  /** The member `data`, parsed. */
+  /** The member `data`. */
+  readonly dataText: string;
+  /** The same, parsed; empty when it is no JSON object. */
   readonly data: Readonly<Record<string, unknown>>;
   readonly android: Readonly<Record<string, unknown>>;
 }
@@ -113,10 +115,21 @@ function parsePush(bodyText: string, headers: IncomingHttpHeaders): RecordedHmsP
       message.token.length === 1 &&
       token !== '' &&
       (urgency === 'HIGH' || urgency === 'NORMAL') &&
-      /^\d+s$/.test(String(ttl));
-    const data = JSON.parse(message.data) as Record<string, unknown>;
-    return isLegal ? { token, headers, bodyText, data, android: message.android } : null;
+      (ttl === undefined || (typeof ttl === 'string' && /^\d+s$/.test(ttl)));
+    if (!isLegal) return null;
+    const dataText = message.data;
+    return { token, headers, bodyText, dataText, data: parseData(dataText), android: message.android };
   } catch {
     return null;
+  }
+}
+
+/** As the library on the device does: `data` may be any string, and is a dict when it is JSON. */
+function parseData(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {};
+  } catch {
+    return {};
   }
 }

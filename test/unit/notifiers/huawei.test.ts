@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hmsOutcome, parseHmsAnswer } from '../../../src/notifiers/huawei/answers.js';
-import { HMS_MAX_PAYLOAD_BYTES, hmsBody } from '../../../src/notifiers/huawei/body.js';
+import { hmsBody, hmsMaxPayloadBytes } from '../../../src/notifiers/huawei/body.js';
 import { validateHuaweiServiceInfo } from '../../../src/notifiers/huawei/token.js';
 
 const refused = (code: number, message: string): object => ({ ok: false, error: { code, message } });
@@ -36,7 +36,7 @@ describe('the body for HMS', () => {
   it('is JSON in ASCII with the token and the time to live that were asked for, within the limit', () => {
     fc.assert(
       fc.property(
-        fc.uint8Array({ maxLength: HMS_MAX_PAYLOAD_BYTES }),
+        fc.uint8Array({ maxLength: hmsMaxPayloadBytes(['spns']) }),
         fc.string({ unit: 'binary', minLength: 1, maxLength: 300 }),
         fc.integer({ min: -10, max: 1e9 }),
         (bytes, token, ttlSeconds) => {
