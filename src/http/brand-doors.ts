@@ -22,7 +22,7 @@ export interface BrandDoorOptions extends SubscriptionEndpointOptions {
 }
 
 /** Of a server that serves no older clients. */
-export const ONION_V4_PATH = '/oxen/v4/lsrpc';
+const ONION_V4_PATH = '/oxen/v4/lsrpc';
 
 /**
  * The onion routes of all brands. Their paths differ, for the path is what says whose request it is: the same path

@@ -66,3 +66,19 @@ describe('an onion frame', () => {
     expect(performance.now() - started).toBeLessThan(100);
   });
 });
+
+describe('a frame of version 2', () => {
+  const metadata = (cipher: unknown): string =>
+    JSON.stringify({ ephemeral_key: key.toString('hex'), enc_type: cipher });
+
+  it.each([undefined, 'aes-gcm', 'aes-cbc', 'unknown', '', null, 5])(
+    'is AES-GCM whatever enc_type says: %s',
+    (cipher) => {
+      expect(parseOnionFrame(frame(metadata(cipher)), 'v2')?.cipher).toBe('aes-gcm');
+    },
+  );
+
+  it('is XChaCha20 when it says so', () => {
+    expect(parseOnionFrame(frame(metadata('xchacha20')), 'v2')?.cipher).toBe('xchacha20');
+  });
+});

@@ -4,6 +4,7 @@ import {
   encodeOnionV4Request,
   parseOnionV4Reply,
   parseOnionV4Request,
+  parseOnionV4Text,
 } from '../../../src/codec/onion-v4.js';
 
 const parse = (text: string) => parseOnionV4Request(Buffer.from(text));
@@ -58,5 +59,22 @@ describe('a version 4 reply', () => {
       'l52:{"code":404,"headers":{"content-type":"text/plain"}}2:noe',
     );
     expect(parseOnionV4Reply(encodeOnionV4Reply(reply))).toEqual(reply);
+  });
+});
+
+describe('the text of a version 4 request', () => {
+  const parts = (text: string) => parseOnionV4Text(Buffer.from(text));
+
+  it('is taken apart whatever its metadata says', () => {
+    expect(parts(list('{"endpoint":5}', 'x'))).toEqual({ metadata: { endpoint: 5 }, body: Buffer.from('x') });
+  });
+
+  it('tells an empty body from none', () => {
+    expect(parts(list('{}', ''))?.body).toEqual(Buffer.alloc(0));
+    expect(parts(list('{}'))?.body).toBeNull();
+  });
+
+  it.each([list('[]'), list('hello', 'x'), 'le', '{}'])('needs an object in front: %s', (text) => {
+    expect(parts(text)).toBeNull();
   });
 });

@@ -55,6 +55,53 @@ describe.each(ciphers)('an onion exchange with %s', (cipher) => {
   });
 });
 
+describe('with keys by host', () => {
+  const [plain, first, second] = [newKey(), newKey(), newKey()];
+  const byHost = new Map([
+    ['Push.example.org', first],
+    ['old.example.org', second],
+  ]);
+  const opener = createOnionOpener([plain, first], randomBytes, byHost);
+  const hosts = [undefined, '', 'push.example.org', 'OLD.example.org:8080', 'other.example', ':', '[::1]:80'];
+
+  it('opens with every key, whatever the host says', () => {
+    for (const key of [plain, first, second]) {
+      for (const host of hosts) {
+        const call = sealOnionRequest('aes-gcm', 'LOKI', key.publicKey, Buffer.from('x'), randomBytes);
+        const opened = opener.open({ ...call, cipher: 'aes-gcm' }, 'LOKI', host);
+        expect(opened?.plaintext.toString()).toBe('x');
+        expect(call.openReply(opened?.seal(Buffer.from('y')) ?? Buffer.alloc(0))?.toString()).toBe('y');
+      }
+    }
+  });
+
+  it.each([
+    [undefined, plain],
+    ['other.example', plain],
+    ['push.example.org', first],
+    ['push.example.org:22', first],
+    ['PUSH.Example.ORG', first],
+    ['push.example.org.', first],
+    ['old.example.org:80', second],
+  ])('seals a refusal for %s with the key that its clients know', (host, key) => {
+    const call = sealOnionRequest('xchacha20', 'LOKI', key.publicKey, Buffer.from('x'), randomBytes);
+    const broken = { ...call, ciphertext: call.ciphertext.subarray(1), cipher: 'xchacha20' } as const;
+    expect(opener.open(broken, 'LOKI', host)).toBeNull();
+    const refused = opener.openOrRefuse(broken, 'LOKI', host);
+    expect(refused?.plaintext).toBeNull();
+    expect(call.openReply(refused?.seal(Buffer.from('no')) ?? Buffer.alloc(0))?.toString()).toBe('no');
+  });
+
+  it('has nothing to seal a refusal with when the key is of low order', () => {
+    const frame = {
+      ephemeralKey: Buffer.alloc(32),
+      ciphertext: Buffer.alloc(100),
+      cipher: 'aes-gcm',
+    } as const;
+    expect(opener.openOrRefuse(frame, 'LOKI', 'push.example.org')).toBeNull();
+  });
+});
+
 const newKeyOf = (keys: readonly { readonly publicKey: Buffer }[]): Buffer => {
   const [first] = keys;
   if (first === undefined) throw new Error('no key');

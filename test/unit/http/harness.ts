@@ -1,11 +1,13 @@
 import { createOnionOpener } from '../../../src/crypto/onion.js';
-import { createRandomBytes } from '../../../src/crypto/sodium.js';
+import { createRandomBytes, type RandomBytes } from '../../../src/crypto/sodium.js';
 import { keyPairFromSecret, type X25519KeyPair } from '../../../src/crypto/x25519.js';
 import { badInput, badValue } from '../../../src/domain/errors.js';
 import { parseServiceId, parseServiceName } from '../../../src/domain/ids.js';
 import { fail, ok } from '../../../src/domain/result.js';
 import type { Subscription, SubscriptionKey } from '../../../src/domain/subscription.js';
 import type { LoopDelayMeter } from '../../../src/http/admission.js';
+import type { BrandServices } from '../../../src/http/brand-doors.js';
+import type { StatisticsData } from '../../../src/http/routes/statistics-data.js';
 import { defaultHttpServerOptions, type HttpServerOptions } from '../../../src/http/server-options.js';
 import { createHttpServer, type HttpServer } from '../../../src/http/server.js';
 import type { DeviceValidator } from '../../../src/http/subscription-check.js';
@@ -17,6 +19,7 @@ import {
 } from '../../../src/http/subscription-service.js';
 import { silentLog } from '../../../src/telemetry/log.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
+import { bchatBrand, sessionBrand } from '../../simulators/subscription-brands.js';
 
 /** The clock of the golden vectors. */
 export const VECTOR_NOW_SECONDS = 1_700_000_000;
@@ -60,7 +63,12 @@ export function tokenValidator(name: string): DeviceValidator {
   };
 }
 
-const services = new Map(['test', 'apns', 'firebase', 'huawei'].map((name) => [name, tokenValidator(name)]));
+const services = new Map(
+  ['test', 'apns', 'firebase', 'huawei', 'bchat-apns', 'bchat-firebase'].map((name) => [
+    name,
+    tokenValidator(name),
+  ]),
+);
 
 export function createTestService(overrides: Partial<SubscriptionServiceDeps> = {}): {
   readonly service: SubscriptionService;
@@ -72,6 +80,7 @@ export function createTestService(overrides: Partial<SubscriptionServiceDeps> = 
   const service = createSubscriptionService({
     clock: vectorClock,
     notifier: (name) => services.get(name),
+    brands: [sessionBrand, bchatBrand],
     refusal: () => null,
     subscribe: subscriptions.subscribe,
     unsubscribe: subscriptions.unsubscribe,
@@ -98,6 +107,11 @@ export async function startTestServer(
     readonly options?: Partial<HttpServerOptions>;
     readonly deps?: Partial<SubscriptionServiceDeps>;
     readonly onionKeys?: readonly X25519KeyPair[];
+    readonly onionKeysByHost?: ReadonlyMap<string, X25519KeyPair>;
+    /** Of the nonces of onion replies. */
+    readonly nonces?: RandomBytes;
+    readonly brands?: readonly BrandServices[];
+    readonly statistics?: StatisticsData;
     readonly loopDelayMeter?: LoopDelayMeter;
   } = {},
 ): Promise<TestServer> {
@@ -105,15 +119,20 @@ export async function startTestServer(
   const onionKeys = setup.onionKeys ?? [keyPairFromSecret(randomBytes(32))];
   const [onionKey] = onionKeys;
   if (onionKey === undefined) throw new Error('a server has at least one onion key');
-  const { service, subscriptions, metrics } = createTestService(setup.deps);
+  const { service, subscriptions, metrics } = createTestService({
+    ...(setup.brands === undefined ? {} : { brands: setup.brands.map(({ brand }) => brand) }),
+    ...setup.deps,
+  });
   const server = await createHttpServer(
     { ...defaultHttpServerOptions, port: 0, ...setup.options },
     {
       service,
-      opener: createOnionOpener(onionKeys, randomBytes),
+      opener: createOnionOpener(onionKeys, setup.nonces ?? randomBytes, setup.onionKeysByHost),
       metrics,
       log: silentLog(),
       clock: vectorClock,
+      ...(setup.brands === undefined ? {} : { brands: setup.brands }),
+      ...(setup.statistics === undefined ? {} : { statistics: setup.statistics }),
       ...(setup.loopDelayMeter === undefined ? {} : { loopDelayMeter: setup.loopDelayMeter }),
     },
   );
