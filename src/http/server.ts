@@ -9,6 +9,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
 import { Admission, type LoopDelayMeter } from './admission.js';
 import { boundAddress, type BoundAddress } from './bound-address.js';
+import { brandDoors, type BrandServices } from './brand-doors.js';
 import { createAddressClassifier, type ClientAddress } from './client-address.js';
 import {
   comeBackLater,
@@ -19,7 +20,6 @@ import {
   subscriptionEndpoints,
   textReply,
 } from './client-endpoints.js';
-import { brandDoors, type BrandServices } from './brand-doors.js';
 import { onionRoute } from './routes/onion.js';
 import { openapiRoute } from './routes/openapi.js';
 import { STATISTICS_DATA_PATH, statisticsDataRoute, type StatisticsData } from './routes/statistics-data.js';
