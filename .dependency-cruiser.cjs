@@ -29,6 +29,8 @@ const rooms = {
   ],
   // The doors for external notifiers and local tools over OxenMQ.
   hive: ['domain', 'codec', 'crypto', 'oxenmq', 'notifiers'],
+  // The stores of other servers.
+  import: ['domain', 'legacy', 'store'],
   lifecycle: ['domain'],
   config: ['domain'],
   http: ['domain', 'codec', 'crypto', 'notifiers', 'legacy'],
@@ -68,6 +70,7 @@ module.exports = {
     only('pg-promise', 'store/'),
     only('@electric-sql/pglite', 'store/'),
     only('sodium-native', 'crypto/'),
+    only('sql.js', 'import/'),
     only('undici', 'notifiers/'),
     only('node-apn', 'notifiers/apns/'),
     only('firebase-admin', 'notifiers/firebase/'),

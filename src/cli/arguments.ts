@@ -10,6 +10,8 @@ export interface ParsedArguments {
   readonly values: Readonly<Record<string, string | boolean | undefined>>;
   /** `--SECTION.KEY VALUE`, for `loadConfig`. */
   readonly configFlags: readonly string[];
+  /** What is no option. */
+  readonly positionals: readonly string[];
 }
 
 /** A command line of ours. The error is a sentence or two for standard error: exit code 64. */
@@ -17,13 +19,15 @@ export function parseArguments(
   argv: readonly string[],
   options: OptionTypes,
   takesConfigFlags: boolean,
+  takesPositionals = false,
 ): Result<ParsedArguments, string> {
   const { flags, rest } = takesConfigFlags ? splitFlags(argv) : { flags: [], rest: [...argv] };
   const all: OptionTypes = { ...options, help: { type: 'boolean', short: 'h' } };
   try {
-    const { values } = parseArgs({ args: rest, options: all, strict: true, allowPositionals: false });
+    const parsed = parseArgs({ args: rest, options: all, strict: true, allowPositionals: takesPositionals });
     // No option of ours is `multiple`, so every value is a text or a boolean.
-    return ok({ values: values as ParsedArguments['values'], configFlags: flags });
+    const values = parsed.values as ParsedArguments['values'];
+    return ok({ values, configFlags: flags, positionals: parsed.positionals });
   } catch (error) {
     const known = [...Object.keys(all), ...(takesConfigFlags ? sectionKeys : [])];
     return fail(describeParseError(error, rest, known));

@@ -3,11 +3,12 @@ import { nearestKey } from '../config/nearest.js';
 import { checkConfig } from './check-config.js';
 import { exitCodes, type Command, type World } from './command.js';
 import { devices } from './devices.js';
+import { importCommand } from './import.js';
 import { keygen } from './keygen.js';
 import { migrateCommand } from './migrate.js';
 import { serve } from './serve.js';
 
-const commands: readonly Command[] = [serve, checkConfig, keygen, migrateCommand, devices];
+const commands: readonly Command[] = [serve, checkConfig, keygen, migrateCommand, importCommand, devices];
 
 const isHelp = (argument: string): boolean => argument === '--help' || argument === '-h';
 
@@ -60,6 +61,7 @@ flags (--http.port 9000); later ones win. Every option: config/default.yaml and 
   waggle keygen --out ./data/keys/onion.x25519
   waggle check-config --config waggle.yaml --show
   waggle migrate --config waggle.yaml --dry-run
+  waggle import v1 --config waggle.yaml --dry-run session_pn_server.db
   waggle devices undelete --config waggle.yaml --service apns --dry-run
   waggle serve --config waggle.yaml
 

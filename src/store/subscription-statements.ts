@@ -1,7 +1,7 @@
 import { statement } from './statement.js';
 
-const keyColumns = 'account, service, svcid';
-const valueColumns =
+export const keyColumns = 'account, service, svcid';
+export const valueColumns =
   'session_ed25519, subaccount_tag, subaccount_sig, signature, signature_ts, want_data, enc_key, svcdata, renewed_at_ms';
 /** Everything but the id, which is each table's own. */
 const rowColumns = `${keyColumns}, ${valueColumns}, namespaces, created_at_ms`;
@@ -10,7 +10,7 @@ const packedColumns =
   'id, signature_ts, want_data, namespaces, account, enc_key, signature, session_ed25519, subaccount_tag, ' +
   'subaccount_sig, service, svcid, svcdata';
 
-const of = (table: string, columns: string): string => columns.replaceAll(/\w+/g, `${table}.$&`);
+export const of = (table: string, columns: string): string => columns.replaceAll(/\w+/g, `${table}.$&`);
 
 /**
  * One row per element of the arrays. Written in the order of the keys, so that two processes that write the same rows
