@@ -64,9 +64,12 @@ export class RecipientLimit {
   readonly #kept = new Map<string, Kept>();
   #keptBytes = 0;
   readonly #msPerToken: number;
+  /** Whole, as times are. */
+  readonly #keepMs: number;
 
   constructor(private readonly options: RecipientLimitOptions) {
     this.#msPerToken = MS_PER_MINUTE / options.perMinute;
+    this.#keepMs = Math.ceil(this.#msPerToken);
   }
 
   get keptCount(): number {
@@ -135,7 +138,7 @@ export class RecipientLimit {
 
   #dueAtMs({ keptAtMs }: Kept, nowMs: number): number {
     // Kept in the future: the clock was put back.
-    return keptAtMs > nowMs ? nowMs : keptAtMs + this.#msPerToken;
+    return keptAtMs > nowMs ? nowMs : keptAtMs + this.#keepMs;
   }
 
   #remove(key: string, { notice }: Kept): void {
