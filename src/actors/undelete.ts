@@ -12,17 +12,29 @@ export interface UndeleteFilter {
 }
 
 /** Subscriptions, not devices. */
-export interface UndeleteReport {
+export interface RestoredSubscriptions {
   readonly restored: number;
   /** The signature has run out, or the client has subscribed anew. */
   readonly skipped: number;
+}
+
+export interface UndeleteReport extends RestoredSubscriptions {
+  /** Devices of older clients. */
+  readonly legacyRestored: number;
+}
+
+/** One brand's devices of one service. */
+export interface DeletedLegacyDevices {
+  readonly brand: string;
+  readonly service: string;
+  readonly devices: number;
 }
 
 export interface UndeleteDeps {
   /** `src/store/tombstones.ts`. */
   readonly tombstones: {
     countByService(): Promise<ReadonlyMap<ServiceName, number>>;
-    countRestorable(filter: UndeleteFilter, nowSeconds: number): Promise<UndeleteReport>;
+    countRestorable(filter: UndeleteFilter, nowSeconds: number): Promise<RestoredSubscriptions>;
     restore(
       filter: UndeleteFilter,
       nowSeconds: number,
@@ -36,22 +48,37 @@ export interface UndeleteDeps {
   };
   /** Null when no server runs in this process: then the rows are all there is. */
   readonly subscriptions: Pick<SubscriptionActors, 'reread'> | null;
+  /** Of older clients (`src/legacy/deleted-devices.ts`); absent where none are served. */
+  readonly legacy?: {
+    count(): Promise<readonly DeletedLegacyDevices[]>;
+    undelete(request: UndeleteFilter & { readonly dryRun: boolean }): Promise<number>;
+  };
   readonly clock: Clock;
   readonly metrics: Metrics;
 }
 
-/** What operators may do with removed devices; both reject with `StoreUnavailable`. */
+/**
+ * What operators may do with removed devices. All reject with `StoreUnavailable`, where older clients are concerned also
+ * with `ChangeNotTaken`.
+ */
 export interface DeletedDevices {
   /** How many subscriptions wait to be brought back or forgotten, of each service. */
   countByService(): Promise<ReadonlyMap<ServiceName, number>>;
+  countLegacy(): Promise<readonly DeletedLegacyDevices[]>;
   /** `dryRun`: only says what would come back. */
   undelete(request: UndeleteFilter & { readonly dryRun: boolean }): Promise<UndeleteReport>;
 }
 
 export const createDeletedDevices = (deps: UndeleteDeps): DeletedDevices => ({
   countByService: () => deps.tombstones.countByService(),
-  undelete: ({ dryRun, ...filter }) =>
-    dryRun ? deps.tombstones.countRestorable(filter, nowSeconds(deps.clock)) : undelete(deps, filter),
+  countLegacy: () => deps.legacy?.count() ?? Promise.resolve([]),
+  async undelete({ dryRun, ...filter }) {
+    const subscriptions = dryRun
+      ? await deps.tombstones.countRestorable(filter, nowSeconds(deps.clock))
+      : await undelete(deps, filter);
+    const legacyRestored = (await deps.legacy?.undelete({ ...filter, dryRun })) ?? 0;
+    return { ...subscriptions, legacyRestored };
+  },
 });
 
 /** Each row may come with 100 kB of service data. */
@@ -62,7 +89,7 @@ const PAGE_ROWS = 100;
  * up by the subscription actors, which look at the row again, since a client may change it at the same moment. Rejects
  * with `StoreUnavailable`; what was restored until then is restored, and the same call goes on from there.
  */
-export async function undelete(deps: UndeleteDeps, filter: UndeleteFilter): Promise<UndeleteReport> {
+export async function undelete(deps: UndeleteDeps, filter: UndeleteFilter): Promise<RestoredSubscriptions> {
   let restored = 0;
   let skipped = 0;
   let afterId = 0;

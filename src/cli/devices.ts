@@ -1,11 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createDeletedDevices, type DeletedDevices, type UndeleteReport } from '../actors/undelete.js';
+import { enabledBrands, serviceOf } from '../config/brand-services.js';
 import type { Config } from '../config/types.js';
 import { systemClock } from '../domain/clock.js';
 import { parseServiceName, type ServiceName } from '../domain/ids.js';
 import { fail, ok, type Result } from '../domain/result.js';
+import type { Brand } from '../legacy/brand.js';
+import { createLegacyDeletedDevices, type DeletedLegacyDevices } from '../legacy/deleted-devices.js';
 import type { Database } from '../store/database.js';
+import { PostgresLegacyTombstones } from '../store/legacy-tombstones.js';
 import { migrate } from '../store/migrate.js';
 import { Tombstones } from '../store/tombstones.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -27,9 +31,9 @@ waggle devices undelete [--config FILE] [--service NAME] [--since TIME] [--dry-r
   --dry-run                 only say what would be done
 ${CONFIG_HELP}
 
-Subscriptions of dead devices are kept for some days (delivery.tombstoneDays). A wrong topic or a mixed-up sandbox makes
-every device look dead; when that is repaired, "undelete" brings them back. It leaves out those whose signature has run
-out and those that have subscribed anew.
+Subscriptions of dead devices, and dead devices of older clients, are kept for some days (delivery.tombstoneDays). A wrong
+topic or a mixed-up sandbox makes every device look dead; when that is repaired, "undelete" brings them back. It leaves out
+subscriptions whose signature has run out, and what has subscribed or registered anew.
 
 The running server is asked (admin.host, admin.port, admin.token). When there is none, the database is opened here.
 
@@ -103,20 +107,33 @@ function parseTime(text: string): number | null {
   return Number.isNaN(ms) || ms < 0 ? null : ms;
 }
 
+interface Deleted {
+  /** Subscriptions. */
+  readonly services: ReadonlyMap<string, number>;
+  readonly legacy: readonly DeletedLegacyDevices[];
+}
+
 async function showDeleted(config: Config, world: World): Promise<Done> {
   const answer = await askServer(config.admin, 'GET', '/devices/deleted');
   if (answer.kind !== 'no-server') {
-    const counts = readAnswer(answer, (body) => countsIn(body['services']));
-    return counts.ok ? ok(describeCounts(counts.value)) : counts;
+    const deleted = readAnswer(answer, deletedIn);
+    return deleted.ok ? ok(describeDeleted(deleted.value)) : deleted;
   }
-  return directly(config, world, async (tombstones) =>
-    describeCounts(new Map(await tombstones.countByService())),
+  return directly(config, world, async (devices) =>
+    describeDeleted({ services: await devices.countByService(), legacy: await devices.countLegacy() }),
   );
 }
 
-function describeCounts(counts: ReadonlyMap<string, number>): string[] {
-  if (counts.size === 0) return ['no subscriptions of dead devices'];
-  return [...counts].sort().map(([service, count]) => `${service} ${count}`);
+function describeDeleted({ services, legacy }: Deleted): string[] {
+  const lines = [
+    ...[...services].sort().map(([service, count]) => `${service} ${count}`),
+    ...legacy.map(
+      ({ brand, service, devices }) => `${service} ${devices} devices of older clients (${brand})`,
+    ),
+  ];
+  return lines.length === 0
+    ? ['no subscriptions of dead devices, and no dead devices of older clients']
+    : lines;
 }
 
 async function bringBack(
@@ -128,24 +145,29 @@ async function bringBack(
   const answer = await askServer(config.admin, 'POST', '/devices/undelete', body);
   if (answer.kind !== 'no-server') {
     const report = readAnswer(answer, reportIn);
-    return report.ok ? ok([describeReport(report.value, dryRun)]) : report;
+    return report.ok ? ok(describeReport(report.value, dryRun)) : report;
   }
   return directly(config, world, async (devices, kind) => {
     const report = await devices.undelete({ service, removedSinceMs, dryRun });
-    const lines = [describeReport(report, dryRun)];
-    if (kind === 'postgresql' && !dryRun && report.restored > 0)
-      lines.push(
-        `no server was told (${answer.reason}): one that runs on this database takes them up within hours or at its start`,
-      );
+    const lines = describeReport(report, dryRun);
+    if (kind === 'embedded' || dryRun) return lines;
+    const untold = `no server was told (${answer.reason}): one that runs on this database takes`;
+    if (report.restored > 0) lines.push(`${untold} subscriptions up within hours or at its start`);
+    if (report.legacyRestored > 0) lines.push(`${untold} devices of older clients up at its start`);
     return lines;
   });
 }
 
-function describeReport({ restored, skipped }: UndeleteReport, dryRun: boolean): string {
-  const done = `${dryRun ? 'would restore' : 'restored'} ${restored} subscriptions`;
-  return skipped === 0
-    ? done
-    : `${done}; left out ${skipped} whose signature has run out or that have subscribed anew`;
+function describeReport({ restored, skipped, legacyRestored }: UndeleteReport, dryRun: boolean): string[] {
+  const verb = dryRun ? 'would restore' : 'restored';
+  const done = `${verb} ${restored} subscriptions`;
+  const lines = [
+    skipped === 0
+      ? done
+      : `${done}; left out ${skipped} whose signature has run out or that have subscribed anew`,
+  ];
+  if (legacyRestored > 0) lines.push(`${verb} ${legacyRestored} devices of older clients`);
+  return lines;
 }
 
 /** What the server said, or a sentence about what is wrong. */
@@ -168,19 +190,39 @@ function readAnswer<Value>(
       );
 }
 
-function reportIn({ restored, skipped }: Readonly<Record<string, unknown>>): UndeleteReport | null {
-  return typeof restored === 'number' && typeof skipped === 'number' ? { restored, skipped } : null;
+/** An older server says nothing of older clients. */
+function reportIn(body: Readonly<Record<string, unknown>>): UndeleteReport | null {
+  const { restored, skipped, legacyRestored = 0 } = body;
+  return typeof restored === 'number' && typeof skipped === 'number' && typeof legacyRestored === 'number'
+    ? { restored, skipped, legacyRestored }
+    : null;
 }
 
-function countsIn(services: unknown): ReadonlyMap<string, number> | null {
-  if (typeof services !== 'object' || services === null) return null;
+function deletedIn({ services, legacy = [] }: Readonly<Record<string, unknown>>): Deleted | null {
+  if (typeof services !== 'object' || services === null || !Array.isArray(legacy)) return null;
   const counts = new Map<string, number>();
   for (const [service, count] of Object.entries(services)) {
     if (typeof count !== 'number') return null;
     counts.set(service, count);
   }
-  return counts;
+  return legacy.every(isLegacyCount) ? { services: counts, legacy } : null;
 }
+
+function isLegacyCount(value: unknown): value is DeletedLegacyDevices {
+  if (typeof value !== 'object' || value === null) return false;
+  const { brand, service, devices } = value as Record<string, unknown>;
+  return typeof brand === 'string' && typeof service === 'string' && typeof devices === 'number';
+}
+
+const servicesOf = (config: Config): readonly Pick<Brand, 'name' | 'services'>[] =>
+  enabledBrands(config).map((brand) => ({
+    name: brand.name,
+    services: {
+      apns: serviceOf(config, brand, 'apns'),
+      firebase: serviceOf(config, brand, 'firebase'),
+      huawei: serviceOf(config, brand, 'huawei'),
+    },
+  }));
 
 /** Without a server: in the database itself. The embedded one is refused while another process has it. */
 async function directly(
@@ -194,9 +236,20 @@ async function directly(
   try {
     const { applied } = await migrate(database, { dryRun: true });
     if (applied.length > 0) return fail('the database has an older schema: run "waggle migrate" first');
-    const tombstones = new Tombstones(database);
-    const parts = { tombstones, subscriptions: null, clock: systemClock, metrics: new Metrics() };
-    return ok(await work(createDeletedDevices(parts), database.kind));
+    const clock = systemClock;
+    const devices = createDeletedDevices({
+      tombstones: new Tombstones(database),
+      subscriptions: null,
+      legacy: createLegacyDeletedDevices({
+        tombstones: new PostgresLegacyTombstones(database),
+        brands: servicesOf(config),
+        changeInTurn: null,
+        clock,
+      }),
+      clock,
+      metrics: new Metrics(),
+    });
+    return ok(await work(devices, database.kind));
   } finally {
     await database.close();
   }

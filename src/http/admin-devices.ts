@@ -11,19 +11,36 @@ export interface UndeleteRequest {
   readonly dryRun: boolean;
 }
 
-/** Subscriptions that went because a provider called their devices dead. Both reject while the database is away. */
+export interface DeletedLegacyDevices {
+  readonly brand: string;
+  readonly service: string;
+  readonly devices: number;
+}
+
+export interface UndeleteReport {
+  /** Subscriptions. */
+  readonly restored: number;
+  readonly skipped: number;
+  /** Devices of older clients. */
+  readonly legacyRestored: number;
+}
+
+/** What went because a provider called a device dead. All reject while the database is away. */
 export interface DeletedDevices {
-  /** How many can still be brought back, of each service. */
+  /** How many subscriptions can still be brought back, of each service. */
   countByService(): Promise<ReadonlyMap<string, number>>;
-  undelete(request: UndeleteRequest): Promise<{ readonly restored: number; readonly skipped: number }>;
+  /** Devices of older clients, of each brand and service. */
+  countLegacy(): Promise<readonly DeletedLegacyDevices[]>;
+  undelete(request: UndeleteRequest): Promise<UndeleteReport>;
 }
 
 const AWAY = 'the database did not answer; what was restored until then stays, and the same request goes on';
 
 /**
- * GET /devices/deleted → `{"services": {"apns": 12}}`. POST /devices/undelete with a JSON object of `service`, `sinceMs`,
- * `dryRun`, all optional → `{"restored", "skipped"}`: numbers of subscriptions. One undelete at a time; it may take
- * minutes.
+ * GET /devices/deleted → `{"services": {"apns": 12}, "legacy": [{"brand": "session", "service": "apns", "devices": 3}]}`:
+ * subscriptions of each service, and devices of older clients. POST /devices/undelete with a JSON object of `service`,
+ * `sinceMs`, `dryRun`, all optional → `{"restored", "skipped", "legacyRestored"}`: numbers of subscriptions, the last one
+ * of older clients' devices. One undelete at a time; it may take minutes.
  */
 export function addDeviceRoutes(
   server: FastifyInstance,
@@ -34,7 +51,9 @@ export function addDeviceRoutes(
 
   server.get('/devices/deleted', { onRequest: guarded }, async (_request, reply) => {
     try {
-      return { services: Object.fromEntries(await devices.countByService()) };
+      const services = Object.fromEntries(await devices.countByService());
+      const legacy = await devices.countLegacy();
+      return { services, legacy: legacy.map(({ brand, service, devices }) => ({ brand, service, devices })) };
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       return reply.code(503).send({ error: 'the database does not answer' });
@@ -51,8 +70,8 @@ export function addDeviceRoutes(
     const idleTimeoutMs = socket.timeout ?? 0;
     socket.setTimeout(0);
     try {
-      const { restored, skipped } = await devices.undelete(parsed.value);
-      return await reply.send({ restored, skipped });
+      const { restored, skipped, legacyRestored } = await devices.undelete(parsed.value);
+      return await reply.send({ restored, skipped, legacyRestored });
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       return await reply.code(503).send({ error: AWAY });
@@ -63,9 +82,9 @@ export function addDeviceRoutes(
   });
 }
 
-/** By its name: the store is none of this room's business. */
-const isUnavailable = (error: unknown): boolean =>
-  error instanceof Error && error.name === 'StoreUnavailable';
+/** By their names: the store is none of this room's business, nor is who writes older clients' devices into it. */
+const unavailable: ReadonlySet<string> = new Set(['StoreUnavailable', 'ChangeNotTaken']);
+const isUnavailable = (error: unknown): boolean => error instanceof Error && unavailable.has(error.name);
 
 const KNOWN = ['service', 'sinceMs', 'dryRun'];
 

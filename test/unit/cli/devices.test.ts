@@ -3,6 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDeletedDevices } from '../../../src/actors/undelete.js';
 import { createAdminServer, type AdminServer } from '../../../src/http/admin.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';
+import { createLegacyDeletedDevices } from '../../../src/legacy/deleted-devices.js';
+import { PostgresLegacyTombstones } from '../../../src/store/legacy-tombstones.js';
+import { PostgresLegacyStore } from '../../../src/store/legacy.js';
 import { migrate, readMigrations } from '../../../src/store/migrate.js';
 import { defaultSubscriptionWriter, SubscriptionStore } from '../../../src/store/subscriptions.js';
 import { Tombstones } from '../../../src/store/tombstones.js';
@@ -27,6 +30,18 @@ async function bury(database: Database, seeds: readonly string[], service = 'apn
     await store.upsert(subscription, 1);
     await store.removeIfNotRenewedSince(subscription, 2, REMOVED_AT_MS);
   }
+}
+
+async function buryLegacy(
+  database: Database,
+  brand: string,
+  type: 'ios' | 'android' | 'unknown',
+): Promise<void> {
+  const device = { token: `${brand} ${type}`, account: 'a', type, groupsOnly: false, registeredAtMs: 1 };
+  await new PostgresLegacyStore(database).commit(brand, [
+    { kind: 'set-device', device },
+    { kind: 'device-died', token: device.token, sinceMs: 2, nowMs: REMOVED_AT_MS },
+  ]);
 }
 
 const devices = (action: string, port: number, ...more: string[]) =>
@@ -91,6 +106,41 @@ describe('waggle devices without a server', () => {
       stdout: 'restored 2 subscriptions',
     });
     expect(await devices('deleted', 0)).toMatchObject({ code: 0, stdout: 'firebase 1' });
+    expect(await devices('undelete', 0)).toMatchObject({ code: 0, stdout: 'restored 1 subscriptions' });
+    expect((await devices('deleted', 0)).stdout).toContain('no subscriptions of dead devices');
+  });
+
+  it('shows and brings back devices of older clients, by the service that their brand means', async () => {
+    const database = await open();
+    for (const brand of ['session', 'bchat', 'gone']) {
+      for (const type of ['ios', 'android', 'unknown'] as const) await buryLegacy(database, brand, type);
+    }
+    await database.close();
+    const brands = ['--brands.session.apns', 'apns-legacy', '--brands.bchat.enabled', 'true'];
+    const line = (service: string, brand: string): string =>
+      `${service} 1 devices of older clients (${brand})`;
+    expect(await devices('deleted', 0, ...brands)).toMatchObject({
+      code: 0,
+      stdout: [
+        line('firebase', 'bchat'),
+        line('apns', 'bchat'),
+        line('firebase', 'session'),
+        line('apns-legacy', 'session'),
+      ].join('\n'),
+    });
+    const filter = ['--since', '2026-05-01', '--service', 'apns-legacy'];
+    expect(await devices('undelete', 0, ...brands, ...filter, '--dry-run')).toMatchObject({
+      code: 0,
+      stdout: 'would restore 0 subscriptions\nwould restore 1 devices of older clients',
+    });
+    expect(await devices('undelete', 0, ...brands, ...filter)).toMatchObject({
+      code: 0,
+      stdout: 'restored 0 subscriptions\nrestored 1 devices of older clients',
+    });
+    expect(await devices('undelete', 0, ...brands)).toMatchObject({
+      code: 0,
+      stdout: 'restored 0 subscriptions\nrestored 3 devices of older clients',
+    });
   });
 });
 
@@ -104,6 +154,14 @@ describe('waggle devices with a server', () => {
     const metrics = new Metrics();
     const clock = { nowMs: () => Date.now() };
     const tombstones = new Tombstones(database);
+    const services = { apns: 'apns', firebase: 'firebase', huawei: 'huawei' };
+    const store = new PostgresLegacyStore(database);
+    const legacy = createLegacyDeletedDevices({
+      tombstones: new PostgresLegacyTombstones(database),
+      brands: [{ name: 'session', services }],
+      changeInTurn: async (brand, choose) => store.commit(brand, await choose()),
+      clock,
+    });
     server = createAdminServer(
       { host: '127.0.0.1', port: 0, token: 's3cret' },
       {
@@ -111,7 +169,7 @@ describe('waggle devices with a server', () => {
         stats: () => null,
         notifiers: () => ({}),
         health: { live: () => true, ready: () => ({ ready: true, parts: {} }) },
-        devices: createDeletedDevices({ tombstones, subscriptions: null, clock, metrics }),
+        devices: createDeletedDevices({ tombstones, subscriptions: null, legacy, clock, metrics }),
       },
     );
     port = Number(new URL((await server.listen()).url).port);
@@ -123,13 +181,14 @@ describe('waggle devices with a server', () => {
 
   it('asks it', async () => {
     await bury(database, ['4', '5']);
+    await buryLegacy(database, 'session', 'ios');
     const token = ['--admin.token', 's3cret'];
     const before = await devices('deleted', port, ...token);
     expect(before).toMatchObject({ code: 0, stderr: '' });
-    expect(before.stdout).toContain('apns 2');
+    expect(before.stdout).toContain('apns 2\napns 1 devices of older clients (session)');
     expect(await devices('undelete', port, ...token, '--service', 'apns')).toMatchObject({
       code: 0,
-      stdout: 'restored 2 subscriptions',
+      stdout: 'restored 2 subscriptions\nrestored 1 devices of older clients',
       stderr: '',
     });
   });

@@ -1,7 +1,8 @@
 import { request } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createAdminServer, type AdminServer, type Health } from '../../../src/http/admin.js';
-import type { DeletedDevices, UndeleteRequest } from '../../../src/http/admin-devices.js';
+import type { DeletedDevices, UndeleteReport, UndeleteRequest } from '../../../src/http/admin-devices.js';
+import { ChangeNotTaken } from '../../../src/legacy/store-failure.js';
 import { StoreUnavailable } from '../../../src/store/errors.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
 import { eventually } from '../../simulators/eventually.js';
@@ -27,7 +28,8 @@ type Get = (
 
 const noDevices: DeletedDevices = {
   countByService: () => Promise.resolve(new Map()),
-  undelete: () => Promise.resolve({ restored: 0, skipped: 0 }),
+  countLegacy: () => Promise.resolve([]),
+  undelete: () => Promise.resolve({ restored: 0, skipped: 0, legacyRestored: 0 }),
 };
 
 /** With a body it is a POST. */
@@ -155,10 +157,10 @@ describe('a page of a stranger whose name resolves to a loopback address', () =>
 
 describe('deleted devices on the admin listener', () => {
   const asked: UndeleteRequest[] = [];
-  let answer = (): Promise<{ restored: number; skipped: number }> =>
-    Promise.resolve({ restored: 5, skipped: 2 });
+  let answer = (): Promise<UndeleteReport> => Promise.resolve({ restored: 5, skipped: 2, legacyRestored: 3 });
   const devices: DeletedDevices = {
     countByService: () => Promise.resolve(new Map([['apns', 3]])),
+    countLegacy: () => Promise.resolve([{ brand: 'bchat', service: 'firebase', devices: 4 }]),
     undelete: (request) => {
       asked.push(request);
       return answer();
@@ -167,10 +169,16 @@ describe('deleted devices on the admin listener', () => {
 
   it('are counted and brought back, with a filter or without', async () => {
     const get = await start(null, healthy, devices);
-    expect(JSON.parse((await get('/devices/deleted')).text)).toEqual({ services: { apns: 3 } });
+    expect(JSON.parse((await get('/devices/deleted')).text)).toEqual({
+      services: { apns: 3 },
+      legacy: [{ brand: 'bchat', service: 'firebase', devices: 4 }],
+    });
     asked.length = 0;
     const done = await get('/devices/undelete', undefined, '{}');
-    expect([done.status, JSON.parse(done.text)]).toEqual([200, { restored: 5, skipped: 2 }]);
+    expect([done.status, JSON.parse(done.text)]).toEqual([
+      200,
+      { restored: 5, skipped: 2, legacyRestored: 3 },
+    ]);
     await get('/devices/undelete', undefined, '{"service":"apns","sinceMs":1700000000000,"dryRun":true}');
     expect(asked).toEqual([
       { service: null, removedSinceMs: 0, dryRun: false },
@@ -225,6 +233,8 @@ describe('deleted devices on the admin listener', () => {
     expect((await get('/devices/undelete', undefined, '{}')).status).toBe(409);
     fail(new StoreUnavailable('unreachable'));
     expect((await first).status).toBe(503);
+    answer = () => Promise.reject(new ChangeNotTaken('away'));
+    expect((await get('/devices/undelete', undefined, '{}')).status).toBe(503);
     answer = () => Promise.reject(new Error('secret of the house'));
     const fault = await get('/devices/undelete', undefined, '{}');
     expect(fault.status).toBe(500);
