@@ -1,6 +1,9 @@
 import { enabledBrands, serviceOf } from '../config/brand-services.js';
 import type { BrandConfig, Config } from '../config/types.js';
 import type { Brand } from '../legacy/brand.js';
+import { defaultLegacyLimits, type LegacyLimits } from '../legacy/limits.js';
+import type { RecipientLimitOptions } from '../legacy/recipient-limit.js';
+import type { LegacyStatisticsOptions } from '../legacy/statistics.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -38,28 +41,46 @@ function toBrand(config: Config, brand: BrandConfig): Brand {
   };
 }
 
+export interface LegacyOptions {
+  /** Whether there are older clients at all. */
+  readonly enabled: boolean;
+  readonly limits: LegacyLimits;
+  readonly recipients: RecipientLimitOptions;
+  readonly pushLifetimeMs: number;
+  readonly statistics: LegacyStatisticsOptions;
+  readonly statisticsFlushMs: number;
+}
+
 /** What the parts for older clients are told. */
-export function legacyOptions({ legacy }: Config) {
+export function legacyOptions({ legacy }: Config): LegacyOptions {
   return {
     enabled: legacy.enabled,
     limits: {
-      tokensPerAccountMax: legacy.maxTokensPerAccount,
-      membersPerGroupMax: legacy.maxMembersPerGroup,
-      groupsPerAccountMax: legacy.maxGroupsPerAccount,
+      ...defaultLegacyLimits,
+      maxTokensPerAccount: legacy.maxTokensPerAccount,
+      maxMembersPerGroup: legacy.maxMembersPerGroup,
+      maxGroupsPerAccount: legacy.maxGroupsPerAccount,
+      maxDevices: legacy.maxDevices,
+      maxMemberships: legacy.maxMemberships,
+      maxRemembered: legacy.maxRemembered,
+      writeQueueMaxChanges: legacy.writeQueueMaxChanges,
+      writeBatchMaxChanges: legacy.writeBatchMaxChanges,
+      writePatienceMs: legacy.writePatienceMs,
+      quietRepeatMs: legacy.quietRepeatSeconds * 1000,
+      answerTimeoutMs: legacy.answerTimeoutMs,
     },
-    rate: {
-      noticesPerMinute: legacy.notifyPerRecipientPerMinute,
+    recipients: {
+      perMinute: legacy.notifyPerRecipientPerMinute,
       burst: legacy.notifyBurst,
-      recipientsMax: legacy.maxRecipientsTracked,
-      heldMax: legacy.maxHeldNotices,
+      maxRecipients: legacy.maxRecipientsTracked,
+      maxKept: legacy.maxHeldNotices,
+      maxKeptBytes: legacy.maxHeldBytes,
     },
-    writer: { maxQueued: legacy.writeQueueMaxChanges, maxBatch: legacy.writeBatchMaxChanges },
     pushLifetimeMs: legacy.pushLifetimeHours * HOUR_MS,
-    answerTimeoutMs: legacy.answerTimeoutMs,
     statistics: {
       periodMs: legacy.statisticsPeriodHours * HOUR_MS,
       historyMs: legacy.statisticsHistoryDays * 24 * HOUR_MS,
-      flushMs: legacy.statisticsFlushSeconds * 1000,
     },
+    statisticsFlushMs: legacy.statisticsFlushSeconds * 1000,
   };
 }

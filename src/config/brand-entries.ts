@@ -11,7 +11,7 @@ const section: NamedSection = {
   section: 'brands',
   what: 'a brand',
   isName: isBrandNameText,
-  nameRule: '1 to 20 letters, digits, - and _',
+  nameRule: '1 to 20 letters, digits, - and _, first a letter',
   standard: standardBrands,
 };
 

@@ -57,6 +57,10 @@ function* complaints(config: Config): Iterable<Complaint> {
     const message = 'must divide 24 or be a multiple of it, so that periods begin at midnight UTC';
     yield { keys: ['legacy.statisticsPeriodHours'], message };
   }
+  if (config.legacy.writePatienceMs > config.legacy.answerTimeoutMs) {
+    const keys = ['legacy.writePatienceMs', 'legacy.answerTimeoutMs'] as const;
+    yield { keys, message: 'must not be larger than legacy.answerTimeoutMs' };
+  }
   yield* brandComplaints(Object.values(config.brands).filter(({ enabled }) => enabled));
   for (const [name, entry] of Object.entries(config.notifiers)) {
     if (entry.type === 'apns') yield* apnsComplaints(name, entry);

@@ -84,11 +84,10 @@ function hasHostTwice(texts: readonly string[]): boolean {
 
 /** What a push has of its own, or a provider keeps for itself, cannot be a marker. */
 const isMarker = (text: string): boolean =>
-  /^[A-Za-z][A-Za-z0-9_-]{0,31}$/.test(text) &&
-  !['aps', 'enc_payload', 'encrypted_data', 'remote', 'from', 'message_type', 'collapse_key'].includes(
-    text.toLowerCase(),
-  ) &&
-  !/^(google|gcm)/i.test(text);
+  /^[A-Za-z]\w{0,31}$/.test(text) &&
+  !/^(aps|enc_payload|encrypted_data|remote|from|message_type|collapse_key|notification|google.*|gcm.*)$/i.test(
+    text,
+  );
 
 const MAX_MARKERS = 8;
 
@@ -96,8 +95,8 @@ const SERVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 /** Names end up in metric labels, environment variables and flags, so only plain characters, 1 to 32. */
 export const isServiceNameText = (text: string): boolean => SERVICE_NAME.test(text);
 
-const BRAND_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,19}$/;
-/** As a service's, and `-firebase` must have room behind it. */
+const BRAND_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,19}$/;
+/** As a service's, but `-firebase` must have room behind it; and a number would not stay in its place in an object. */
 export const isBrandNameText = (text: string): boolean => BRAND_NAME.test(text);
 
 export const formats = {
@@ -196,7 +195,7 @@ export const formats = {
   markers: {
     kind: 'list',
     describe: () =>
-      `a list of 1 to ${MAX_MARKERS} names of letters, digits, - and _, none that a push or a provider has for itself`,
+      `a list of 1 to ${MAX_MARKERS} names of letters, digits and _, none that a push or a provider has for itself`,
     accepts: (value) =>
       Array.isArray(value) &&
       value.length > 0 &&

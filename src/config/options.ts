@@ -21,7 +21,13 @@ export interface Option<T = unknown> extends FormatRule {
 /** Keeps a schema and types.ts in step: an option that one has and the other has not does not compile. */
 export type OptionsOf<Section> = { readonly [Key in keyof Section]: Option<Plain<Section[Key]>> };
 
-type Details<T> = FormatRule & { readonly doc: string; readonly default: T; readonly unit?: string };
+type Details<T> = FormatRule & {
+  readonly doc: string;
+  readonly default: T;
+  readonly unit?: string;
+  /** When it may be null though its default is not. */
+  readonly nullable?: boolean;
+};
 type WithValues = { readonly values: readonly string[] };
 type TextOrNull = string | null;
 
@@ -29,7 +35,7 @@ function option<T>(formatName: FormatName, details: Details<T>, sensitive = fals
   return {
     unit: null,
     ...details,
-    nullable: details.default === null,
+    nullable: details.nullable ?? details.default === null,
     sensitive,
     format: conventionalName(formatName),
     formatName,
@@ -80,7 +86,8 @@ export const serviceName = (details: Details<TextOrNull>): Option<TextOrNull> =>
 /** `HOST=PATH`; the path is made absolute. */
 export const hostPaths = (details: Details<readonly HostPath[]>): Option<readonly HostPath[]> =>
   option('host-paths', details);
-export const onionPath = (details: Details<TextOrNull>): Option<TextOrNull> => option('onion-path', details);
+export const onionPath = (details: Details<TextOrNull>): Option<TextOrNull> =>
+  option('onion-path', { ...details, nullable: true });
 /** Two hex digits, made lower case. */
 export const accountPrefix = (details: Details<TextOrNull>): Option<TextOrNull> =>
   option('account-prefix', details);

@@ -36,7 +36,7 @@ export const sectionDocs: Readonly<Record<keyof Config, string>> = {
   legacy:
     "Older clients: those of Session's push server v1, and Bchat's. What each app has of its own is in brands.",
   brands:
-    'The apps that are served, by name. `session` and `bchat` are there without being mentioned; change single options of them, or disable the one that you do not serve (`enabled: false`). A brand of your own (a name of 1 to 20 letters, digits, - and _) must give appName, accountPrefix and a path. Paths and account prefixes of enabled brands must differ.',
+    'The apps that are served, by name. `session` and `bchat` are there without being mentioned; change single options of them, or disable the one that you do not serve (`enabled: false`). A brand of your own (a name of 1 to 20 letters, digits, - and _, first a letter) must give appName, accountPrefix and a path. Paths and account prefixes of enabled brands must differ.',
   notifiers:
     'One entry per service; its name is the service name that clients ask for. An entry without credentials is not started and says so once.',
   delivery: 'How pushes go out, the same for every notifier.',

@@ -2,6 +2,7 @@ import { flag, wholeNumber, type OptionsOf } from './options.js';
 import type { Config } from './types.js';
 
 const HOUR_SECONDS = 3600;
+const MEBIBYTE = 1024 * 1024;
 
 export const legacySection: OptionsOf<Config['legacy']> = {
   enabled: flag({
@@ -29,6 +30,27 @@ export const legacySection: OptionsOf<Config['legacy']> = {
     min: 1,
     max: 100_000,
   }),
+  maxDevices: wholeNumber({
+    doc: 'Devices of one brand at most; a further new one is refused. All of them are in memory.',
+    unit: 'devices',
+    default: 2_000_000,
+    min: 1,
+    max: 100_000_000,
+  }),
+  maxMemberships: wholeNumber({
+    doc: 'Members of all groups of one brand together at most; a further one is refused.',
+    unit: 'members',
+    default: 5_000_000,
+    min: 1,
+    max: 500_000_000,
+  }),
+  maxRemembered: wholeNumber({
+    doc: 'Accounts whose last token went, and groups whose last member left, of which each brand still knows that they were there (as the original does until its restart); beyond this the oldest are forgotten.',
+    unit: 'ids',
+    default: 10_000,
+    min: 0,
+    max: 10_000_000,
+  }),
   notifyPerRecipientPerMinute: wholeNumber({
     doc: 'Notices for one account or group. Beyond this and notifyBurst, only the newest is kept, and sent as soon as this rate allows.',
     unit: 'notices/min',
@@ -51,11 +73,18 @@ export const legacySection: OptionsOf<Config['legacy']> = {
     max: 10_000_000,
   }),
   maxHeldNotices: wholeNumber({
-    doc: 'Notices that are kept until their rate allows them, over all recipients; further ones are left out and counted.',
+    doc: 'Notices that are kept until their rate allows them, over all recipients; further ones are refused, and their clients may come again.',
     unit: 'notices',
     default: 10_000,
     min: 1,
     max: 1_000_000,
+  }),
+  maxHeldBytes: wholeNumber({
+    doc: 'What these may hold in memory.',
+    unit: 'bytes',
+    default: 32 * MEBIBYTE,
+    min: MEBIBYTE,
+    max: 4096 * MEBIBYTE,
   }),
   pushLifetimeHours: wholeNumber({
     doc: 'How long the outbox keeps trying a push of an older client.',
@@ -78,8 +107,22 @@ export const legacySection: OptionsOf<Config['legacy']> = {
     min: 1,
     max: 10_000,
   }),
+  writePatienceMs: wholeNumber({
+    doc: 'A request whose change is not committed by then, because the database does not answer, is told to come back later.',
+    unit: 'ms',
+    default: 3000,
+    min: 100,
+    max: 24_000,
+  }),
+  quietRepeatSeconds: wholeNumber({
+    doc: 'A registration that changes nothing is not written again within this time.',
+    unit: 's',
+    default: 60,
+    min: 0,
+    max: 24 * HOUR_SECONDS,
+  }),
   answerTimeoutMs: wholeNumber({
-    doc: 'A method that is not done by then is answered with code 0. Storage nodes wait 25 s.',
+    doc: 'A request that is not done by then is told to come back later. Storage nodes wait 25 s.',
     unit: 'ms',
     default: 15_000,
     min: 100,

@@ -131,13 +131,19 @@ export interface LegacyConfig {
   readonly maxTokensPerAccount: number;
   readonly maxMembersPerGroup: number;
   readonly maxGroupsPerAccount: number;
+  readonly maxDevices: number;
+  readonly maxMemberships: number;
+  readonly maxRemembered: number;
   readonly notifyPerRecipientPerMinute: number;
   readonly notifyBurst: number;
   readonly maxRecipientsTracked: number;
   readonly maxHeldNotices: number;
+  readonly maxHeldBytes: number;
   readonly pushLifetimeHours: number;
   readonly writeQueueMaxChanges: number;
   readonly writeBatchMaxChanges: number;
+  readonly writePatienceMs: number;
+  readonly quietRepeatSeconds: number;
   readonly answerTimeoutMs: number;
   /** Divides 24, or is a multiple of it. */
   readonly statisticsPeriodHours: number;

@@ -4,7 +4,11 @@ import { notifierTypes } from '../../../src/config/notifier-schema.js';
 import { generateVapidKey, vapidKeyPem } from '../../../src/crypto/vapid-key.js';
 import { systemClock } from '../../../src/domain/clock.js';
 import { parseServiceName } from '../../../src/domain/ids.js';
+import { defaultLegacyLimits } from '../../../src/legacy/limits.js';
+import { bchatPreset, sessionPreset } from '../../../src/legacy/presets.js';
+import { recipientLimitDefaults } from '../../../src/legacy/recipient-limit.js';
 import { invalidNetwork } from '../../../src/notifiers/endpoint-guard.js';
+import { parseMarkers } from '../../../src/notifiers/markers.js';
 import { createNotifiers } from '../../../src/notifiers/registry.js';
 import { silentLog } from '../../../src/telemetry/log.js';
 import { createServiceAccount, createTokenKey } from '../../simulators/certificates.js';
@@ -94,6 +98,99 @@ describe('what the parts are told', () => {
       maxServices: 2,
       maxInFlight: 9,
     });
+  });
+
+  it('of brands: what the presets say, and which services', () => {
+    const { brands } = options;
+    const services = { apns: 'apns', firebase: 'firebase', huawei: 'huawei' };
+    expect(brands(loadGood())).toEqual([
+      { ...sessionPreset, services, statisticsPassword: null },
+      { ...bchatPreset, services, statisticsPassword: null },
+    ]);
+    const argv = [
+      '--brands.bchat.statisticsPassword=s3cret',
+      '--brands.session.enabled=false',
+      '--notifiers.bchat-apns.type=apns',
+    ];
+    expect(brands(loadGood({ argv }))).toEqual([
+      { ...bchatPreset, services: { ...services, apns: 'bchat-apns' }, statisticsPassword: 's3cret' },
+    ]);
+  });
+
+  it('of brands without older clients: the v4 paths are left, for subscriptions', () => {
+    const argv = ['--legacy.enabled=false', '--brands.session.statisticsPassword=s3cret'];
+    const paths = (more: readonly string[] = []) =>
+      options
+        .brands(loadGood({ argv: [...argv, ...more] }))
+        .map(({ v2Path, v4Path, statisticsPassword }) => [v2Path, v4Path, statisticsPassword]);
+    expect(paths()).toEqual([
+      [null, '/oxen/v4/lsrpc', null],
+      [null, '/beldex/v4/lsrpc', null],
+    ]);
+    expect(paths(['--brands.bchat.v4Path=null'])).toEqual([[null, '/oxen/v4/lsrpc', null]]);
+  });
+
+  it('of older clients', () => {
+    const argv = [
+      '--legacy.maxTokensPerAccount=3',
+      '--legacy.notifyBurst=7',
+      '--legacy.pushLifetimeHours=2',
+      '--legacy.statisticsPeriodHours=12',
+      '--legacy.statisticsFlushSeconds=5',
+      '--legacy.quietRepeatSeconds=9',
+    ];
+    const defaults = options.legacyOptions(loadGood());
+    expect(defaults).toMatchObject({
+      enabled: true,
+      limits: defaultLegacyLimits,
+      recipients: recipientLimitDefaults,
+      pushLifetimeMs: 14 * 86_400_000,
+    });
+    expect(options.legacyOptions(loadGood({ argv }))).toEqual({
+      ...defaults,
+      limits: { ...defaults.limits, maxTokensPerAccount: 3, quietRepeatMs: 9000 },
+      recipients: { ...defaults.recipients, burst: 7 },
+      pushLifetimeMs: 7_200_000,
+      statistics: { ...defaults.statistics, periodMs: 43_200_000 },
+      statisticsFlushMs: 5000,
+    });
+  });
+
+  it.each(['apns', 'firebase', 'huawei'])(
+    'of markers: an entry of type %s gets those of its brand, or its own',
+    (type) => {
+      const needed = {
+        apns: 'certFile: /c',
+        firebase: 'serviceAccountFile: /s',
+        huawei: 'appId: 1, appSecret: s',
+      };
+      const entry = `type: ${type}, ${needed[type as keyof typeof needed]}`;
+      const { entries } = options.notifierEntries(
+        loadGood({
+          file: file(
+            `markers-${type}.yaml`,
+            `notifiers: { ${type}: { ${entry} }, bchat-${type}: { ${entry} }, own: { ${entry}, markers: [own] } }\n`,
+          ),
+        }),
+      );
+      expect(entries[type]).toMatchObject({ markers: ['spns'] });
+      expect(entries[`bchat-${type}`]).toMatchObject({ markers: ['spns', 'pns'] });
+      expect(entries['own']).toMatchObject({ markers: ['own'] });
+    },
+  );
+
+  it.each(['spns', 'pns', 'a', 'Z_9', `a${'b'.repeat(31)}`])(
+    'of markers: notifiers take %s, which the configuration takes',
+    (marker) => {
+      const { notifiers } = loadGood({ argv: [`--notifiers.firebase.markers=${marker}`] });
+      expect(notifiers['firebase']).toMatchObject({ markers: [marker] });
+      expect(parseMarkers([marker])).toEqual({ ok: true, value: [marker] });
+    },
+  );
+
+  it('of the network: whose words the daemon has', () => {
+    expect(options.networkOptions(loadGood()).daemon).toBe('oxend');
+    expect(options.networkOptions(loadGood({ argv: ['--session.daemon=beldexd'] })).daemon).toBe('beldexd');
   });
 
   it('of delivery and the outbox', () => {

@@ -141,6 +141,80 @@ describe('check-config', () => {
     expect(stderr).toContain(`warning: ${part}: `);
   });
 
+  const both = `notifiers: { apns: { certFile: ${combined} }, bchat-apns: { type: apns, certFile: ${combined}, topic: com.beldex.bchat } }`;
+
+  it.each([
+    ['a brand that shares its notifiers', `notifiers: { apns: { certFile: ${combined} } }`, 'brands.bchat'],
+    ['older clients that nobody can push to', 'notifiers: { apns: }', 'brands.session'],
+    ['a notifier that there is not', 'brands: { bchat: { apns: other } }', 'brands.bchat.apns'],
+    [
+      'a notifier of another type',
+      `notifiers: { apns: { type: firebase, serviceAccountFile: ${account} } }`,
+      'brands.session.apns',
+    ],
+    [
+      "Bchat's notifier with Session's topic",
+      `notifiers: { bchat-apns: { type: apns, certFile: ${combined} } }`,
+      'notifiers.bchat-apns.topic',
+    ],
+    ['no brand at all', 'brands: { session: { enabled: false }, bchat: { enabled: false } }', 'brands'],
+    [
+      'a path that nodes do not forward to',
+      'brands: { bchat: { v4Path: /bchat/v4/lsrpc } }',
+      'brands.bchat.v4Path',
+    ],
+    ['the salt of another network', 'brands: { bchat: { onionSalt: LOKI } }', 'brands.bchat.onionSalt'],
+    [
+      'a password that tells nobody apart',
+      'brands: { session: { statisticsPassword: sec-ret }, bchat: { statisticsPassword: sec-ret } }',
+      'brands.bchat.statisticsPassword',
+    ],
+    [
+      'a password for nothing',
+      'legacy: { enabled: false }\nbrands: { session: { statisticsPassword: sec-ret } }',
+      'brands.session.statisticsPassword',
+    ],
+    ['a key by host that is missing', 'keys: { onionByHost: [a.example=nowhere] }', 'keys.onionByHost'],
+  ])('warns about %s', async (_, text, part) => {
+    const { code, stdout, stderr } = await checkFile(`${text}\n`);
+    expect(code).toBe(0);
+    expect(stderr).toContain(`warning: ${part}: `);
+    expect(stdout + stderr).not.toContain('sec-ret');
+  });
+
+  it('says of what is missing of all brands once, and of each what it shares', async () => {
+    const nothing = await checkFile('{}\n');
+    expect(nothing.stderr.match(/brands/g)).toHaveLength(1);
+    expect(nothing.stderr).toContain('older clients of session and bchat get no pushes');
+    const shared = await checkFile(
+      `notifiers: { apns: { certFile: ${combined} }, firebase: { serviceAccountFile: ${account} }, huawei: { appId: 1 } }\n`,
+    );
+    expect(shared.stderr.match(/brands\./g)).toHaveLength(1);
+    expect(shared.stderr).toContain('shares apns, firebase with session');
+    expect(shared.stderr).toContain('(bchat-apns, bchat-firebase)');
+  });
+
+  it.each([
+    ['brands with notifiers of their own', both],
+    ['a dummy that all brands share', 'notifiers: { apns: { type: dummy } }'],
+    [
+      'an expected external notifier',
+      `session: { notifiersExpected: [ext], listen: "ipc:///run/x" }\nbrands: { session: { huawei: ext } }\n${both}`,
+    ],
+    ['one brand alone', `brands: { session: { enabled: false } }\n${both}`],
+  ])('has nothing against %s', async (_, text) => {
+    expect((await checkFile(`${text}\n`)).stderr).not.toMatch(/brands|topic/);
+  });
+
+  it('refuses a key by host that is none', async () => {
+    const { code, stderr } = await checkFile(
+      `keys: { onionByHost: [a.example=${file('bad-key', 'sec-ret')}] }\n`,
+    );
+    expect(stderr).toContain('error: keys.onionByHost: ');
+    expect(code).toBe(78);
+    expect(stderr).not.toContain('sec-ret');
+  });
+
   it.each(['0.0.0.0/0', '127.0.0.0/8', '169.254.0.0/16', '::/0', '::1'])(
     'warns about endpoints in %s',
     async (network) => {

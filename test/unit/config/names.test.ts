@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { brandKeys } from '../../../src/config/brand-schema.js';
 import { sectionKeys } from '../../../src/config/load.js';
 import { fromEnvironmentName, toEnvironmentName } from '../../../src/config/names.js';
 import { editDistance, nearestKey } from '../../../src/config/nearest.js';
@@ -9,7 +10,8 @@ describe('names in the environment', () => {
     const entryKeys = Object.entries(notifierSchemas).flatMap(([type, options]) =>
       Object.keys(options).map((key) => `notifiers.${type}.${key}`),
     );
-    for (const key of [...sectionKeys, ...entryKeys]) {
+    const ofBrands = brandKeys.map((key) => `brands.my-app.${key}`);
+    for (const key of [...sectionKeys, ...entryKeys, ...ofBrands]) {
       expect(fromEnvironmentName(toEnvironmentName(key.split('.'))).join('.')).toBe(key);
     }
   });
