@@ -112,7 +112,7 @@ async function setUp() {
 }
 
 describe('the answer to get_statistics_data', () => {
-  it.each(requests)('is as in the vector "$name"', async ({ name, request, original, required }) => {
+  it.each(requests)('is as in the vector of $name', async ({ name, request, original, required }) => {
     const { ask } = await setUp();
     const authorization =
       name === 'wrong password'
