@@ -516,6 +516,7 @@ describe('the option markers', () => {
     [['spns', 'spns'], /^markers: spns is there twice$/],
     [['enc_payload'], /^markers: enc_payload has a meaning already$/],
     [['aps'], /^markers: aps has/],
+    [['ENCRYPTED_DATA'], /^markers: ENCRYPTED_DATA has/],
     [['google_x'], /^markers: google_x has/],
     [[''], /^markers: letters/],
     [['a"b'], /^markers: letters/],

@@ -37,8 +37,8 @@ export interface ApnsEntry extends Partial<Http2ClientOptions> {
   readonly category?: string | null;
   /** Let iOS run the extension that decrypts; default true. Of alerts only. */
   readonly mutableContent?: boolean;
-  /** Keys beside `enc_payload` that tell the app what it is; default `spns`. */
-  readonly markers?: readonly string[];
+  /** Keys beside `enc_payload` that tell the app what it is; default (null) `spns`. */
+  readonly markers?: readonly string[] | null;
   /** Send `apns-collapse-id`, so that a push repeated after a lost answer shows once; default false as in the original. */
   readonly collapseRepeats?: boolean;
   /** The JWT is renewed after so long; Apple takes 20 to 60 minutes. */

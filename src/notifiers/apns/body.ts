@@ -22,7 +22,8 @@ export interface ApnsBodyTemplate {
  * writes it (spec session-push-v2, 12.1).
  */
 export function createApnsBodyTemplate(entry: ApnsEntry): ApnsBodyTemplate {
-  const { pushType = 'alert', markers = DEFAULT_MARKERS } = entry;
+  const { pushType = 'alert' } = entry;
+  const markers = entry.markers ?? DEFAULT_MARKERS;
   const members = [...markers.map((marker) => `"${marker}": 1`), '"enc_payload": "'].join(', ');
   const prefix = `{"aps": {${apsMembers(entry, pushType).join(', ')}}, ${members}`;
   const suffix = '"}';

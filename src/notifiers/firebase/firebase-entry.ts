@@ -9,8 +9,8 @@ export interface FirebaseEntry extends Partial<Http2ClientOptions> {
   readonly endpoint?: string | null;
   /** Trusted for `endpoint` and for the `token_uri`. */
   readonly caFile?: string | null;
-  /** Keys beside `enc_payload` that tell the app what it is; default `spns`. */
-  readonly markers?: readonly string[];
+  /** Keys beside `enc_payload` that tell the app what it is; default (null) `spns`. */
+  readonly markers?: readonly string[] | null;
   /** For one request of an access token. */
   readonly tokenTimeoutMs?: number;
   /** A longer `Retry-After` is cut to this. */

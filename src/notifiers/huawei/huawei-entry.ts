@@ -12,8 +12,8 @@ export interface HuaweiEntry extends TokenHttpEntry {
   readonly appSecret?: string | null;
   /** v1 names the app in the address, v2 the project. Default v1. */
   readonly apiVersion?: 'v1' | 'v2';
-  /** Keys beside `enc_payload` that tell the app what it is; default `spns`. */
-  readonly markers?: readonly string[];
+  /** Keys beside `enc_payload` that tell the app what it is; default (null) `spns`. */
+  readonly markers?: readonly string[] | null;
   /** For v2. */
   readonly projectId?: string | null;
 }
