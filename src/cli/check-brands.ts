@@ -46,7 +46,7 @@ function* checkSilentBrands(config: Config, brands: readonly BrandConfig[]): Ite
     silent.set(key, [...(silent.get(key) ?? []), brand.name]);
   }
   for (const [services, names] of silent) {
-    const message = `none of ${services} is a notifier with credentials: older clients of ${names.join(' and ')} get no pushes`;
+    const message = `none of ${services} is a notifier with credentials: older clients of ${names.join(' and ')} get no pushes (legacy.enabled: false if you serve none)`;
     yield warning(`brands.${names[0] ?? ''}`, message);
   }
 }

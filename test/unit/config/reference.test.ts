@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { brandSchema, standardBrands } from '../../../src/config/brand-schema.js';
 import { notifierSchemas, notifierTypes } from '../../../src/config/notifier-schema.js';
+import { fillOptionTables } from '../../../src/config/option-tables.js';
 import { renderDefaultFile, renderReference } from '../../../src/config/reference.js';
 import { sections } from '../../../src/config/schema.js';
 import { loadGood } from './support.js';
@@ -14,6 +15,22 @@ const defaultFile = new URL('../../../config/default.yaml', import.meta.url);
 async function pretty(text: string, parser: 'yaml' | 'markdown'): Promise<string> {
   return format(text, { ...(await resolveConfig(defaultFile)), parser });
 }
+
+describe('tables in pages', () => {
+  const table = (options: string) => fillOptionTables(`<!-- options: ${options} --><!-- end of options -->`);
+
+  it('of brands have a column for each standard brand', () => {
+    const text = table('brands markers apns');
+    expect(text).toContain('| option, environment | session | bchat | your own | meaning |');
+    expect(text).toContain('WAGGLE_BRANDS__SESSION__MARKERS` | `[spns]` | `[spns, pns]` | `[spns]` |');
+    expect(text).toContain('WAGGLE_BRANDS__SESSION__APNS');
+    expect(text).not.toContain('V2_PATH');
+  });
+
+  it.each(['brands nothing', 'legacy nothing', 'nothing'])('there is none of %s', (options) => {
+    expect(() => table(options)).toThrow('no option');
+  });
+});
 
 describe('the files made from the schema', () => {
   it('config/default.yaml is up to date', async () => {
