@@ -19,16 +19,21 @@ export interface StatisticsBrand {
 }
 
 export interface StatisticsAnswer {
-  readonly status: 200 | 400 | 401;
+  readonly status: 200 | 400 | 401 | 503;
+  /** Lower-case names, without content-length. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: Buffer;
 }
 
 export interface StatisticsQuestion {
   /** The header `Authorization`. */
   readonly authorization: string | undefined;
+  /** The header `Content-Type`. */
+  readonly contentType: string | undefined;
   readonly body: Buffer;
 }
+
+const JSON_TYPE = /^ *application\/([a-z0-9.-]+\+)?json *(;|$)/i;
 
 /** The newest ones; far more than anybody keeps periods of a day. */
 export const STATISTICS_ROWS_MAX = 10_000;
@@ -55,12 +60,12 @@ const columns: Readonly<Record<string, (period: LegacyPeriod) => number | string
 /**
  * The answer to POST /get_statistics_data: HTTP Basic, where the password picks the brand and the user name may be
  * anything; then JSON with `start_date`, `end_date` and flags, all optional. Dates are UTC. `end_date` counts only
- * beside a `start_date`, as in the original. Rejects as the store does while the database is away.
+ * beside a `start_date`, as in the original. 503 while the database is away; rejects only for a bug.
  *
  * Source: spec session-push-v1, section 6.1.
  */
 export async function answerStatistics(
-  { authorization, body }: StatisticsQuestion,
+  { authorization, contentType, body }: StatisticsQuestion,
   brands: Iterable<StatisticsBrand>,
   store: Pick<LegacyPeriodStore, 'read'>,
 ): Promise<StatisticsAnswer> {
@@ -68,18 +73,31 @@ export async function answerStatistics(
   const asked =
     password === null ? null : ownerOfSecret(password, brands, ({ brand }) => brand.statisticsPassword);
   if (asked === null) return UNAUTHORIZED;
-  const request = readObject(body);
-  if (request === null) return badRequest('the body must be a JSON object');
+  const request = JSON_TYPE.test(contentType ?? '') ? readObject(body) : null;
+  if (request === null) return badRequest('a JSON object is wanted, with Content-Type: application/json');
   const startMs = readDate(request['start_date']);
   const endMs = readDate(request['end_date']);
   if (startMs === 'malformed' || endMs === 'malformed')
     return badRequest('dates are YYYY-MM-DD HH:MM:SS or YYYY-MM-DD (UTC)');
 
-  const { brand, directory, statistics } = asked;
+  try {
+    const range = { fromMs: startMs, toMs: startMs === null ? null : endMs };
+    return await answerOf(asked, range, new Set(flags.filter((flag) => isOff(request[flag]))), store);
+  } catch (error) {
+    // By its name: the store implements the ports of this room, which knows nothing of it.
+    if (error instanceof Error && error.name === 'StoreUnavailable') return COME_BACK;
+    throw error;
+  }
+}
+
+async function answerOf(
+  { brand, directory, statistics }: StatisticsBrand,
+  range: Parameters<LegacyPeriodStore['read']>[1],
+  left: ReadonlySet<string>,
+  store: Pick<LegacyPeriodStore, 'read'>,
+): Promise<StatisticsAnswer> {
   await statistics.collect();
-  const range = { fromMs: startMs, toMs: startMs === null ? null : endMs };
   const periods = await store.read(brand.name, range, STATISTICS_ROWS_MAX);
-  const left = new Set<string>(flags.filter((flag) => isOff(request[flag])));
   const shown = Object.entries(columns).filter(([name]) => !left.has(name));
   const { ios, android, accounts } = directory.deviceCounts;
   return json(200, {
@@ -93,10 +111,14 @@ export async function answerStatistics(
   });
 }
 
-const json = (status: 200 | 400, value: unknown): StatisticsAnswer => ({
+const json = (
+  status: StatisticsAnswer['status'],
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): StatisticsAnswer => ({
   status,
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify(value),
+  headers: { 'content-type': 'application/json', ...headers },
+  body: Buffer.from(JSON.stringify(value)),
 });
 
 /** Here 0 means that all is well; the original's 400 is a page in HTML. */
@@ -108,8 +130,10 @@ const UNAUTHORIZED: StatisticsAnswer = {
     'content-type': 'text/html; charset=utf-8',
     'www-authenticate': 'Basic realm="Authentication Required"',
   },
-  body: 'Unauthorized Access',
+  body: Buffer.from('Unauthorized Access'),
 };
+
+const COME_BACK = json(503, { code: 1, message: 'the database does not answer' }, { 'retry-after': '10' });
 
 function readObject(body: Buffer): Readonly<Record<string, unknown>> | null {
   try {
@@ -148,5 +172,8 @@ function readDate(value: unknown): number | null | 'malformed' {
   return isReal ? at.getTime() : 'malformed';
 }
 
-/** `2023-11-14 22:13:20`: whole seconds, as the original cuts them. */
-const dateText = (unixMs: number): string => new Date(unixMs).toISOString().slice(0, 19).replace('T', ' ');
+const LAST_DATE_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+/** `2023-11-14 22:13:20`: whole seconds, as the original cuts them; a nonsensical time is the nearest possible one. */
+const dateText = (unixMs: number): string =>
+  new Date(Math.min(Math.max(unixMs, 0), LAST_DATE_MS)).toISOString().slice(0, 19).replace('T', ' ');

@@ -1,3 +1,4 @@
+import { StoreUnavailable } from '../../src/store/errors.js';
 import type { LegacyPeriod, LegacyPeriodStore } from '../../src/legacy/port.js';
 
 /** A table of periods in memory, whose database can be away. */
@@ -44,6 +45,6 @@ export class MemoryPeriods implements LegacyPeriodStore {
   async #turn(): Promise<void> {
     await Promise.resolve();
     this.meanwhile();
-    if (this.isAway) throw new Error('the database is not available');
+    if (this.isAway) throw new StoreUnavailable('unreachable');
   }
 }

@@ -46,6 +46,7 @@ const { password, registered, rows, requests } = vectors.statistics;
 
 const basic = (user: string, secret: string): string =>
   `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}`;
+const jsonQuestion = { authorization: basic('user', password), contentType: 'application/json' };
 const limits = { maxRemembered: 100 };
 
 async function setUp() {
@@ -101,13 +102,15 @@ async function setUp() {
     answerStatistics(
       {
         authorization: authorization ?? undefined,
+        contentType: 'application/json',
         body: Buffer.from(typeof request === 'string' ? request : JSON.stringify(request)),
       },
       brands,
       store,
     );
   const rowsOf = async (request: unknown) =>
-    (JSON.parse((await ask(request)).body) as { data: { data: Record<string, unknown>[] } }).data.data;
+    (JSON.parse((await ask(request)).body.toString()) as { data: { data: Record<string, unknown>[] } }).data
+      .data;
   return { store, brands, ask, rowsOf, collectCount: () => collectCount };
 }
 
@@ -123,7 +126,7 @@ describe('the answer to get_statistics_data', () => {
     const answer = await ask(request, authorization);
     if (original.http_status === 401) {
       expect(answer.status).toBe(401);
-      expect(answer.body).toBe(original.body_text);
+      expect(answer.body.toString()).toBe(original.body_text);
       expect(answer.headers['www-authenticate']).toBe(original.www_authenticate);
     } else if (required === 'HTTP 400') {
       expect(answer.status).toBe(400);
@@ -138,7 +141,7 @@ describe('the answer to get_statistics_data', () => {
       }
       expect(answer.status).toBe(200);
       expect(answer.headers['content-type']).toBe('application/json');
-      expect(JSON.parse(answer.body)).toEqual(expected);
+      expect(JSON.parse(answer.body.toString())).toEqual(expected);
     }
   });
 
@@ -151,7 +154,7 @@ describe('the answer to get_statistics_data', () => {
     expect((await ask({}, basic('', password))).status).toBe(200);
     expect((await ask({}, basic('anybody', password))).status).toBe(200);
     const bchat = await ask({}, basic('x', 'another password'));
-    expect(JSON.parse(bchat.body)).toEqual({
+    expect(JSON.parse(bchat.body.toString())).toEqual({
       code: 0,
       data: { data: [], ios_device_number: 0, android_device_number: 0, total_bchat_id_number: 0 },
     });
@@ -181,7 +184,11 @@ describe('the answer to get_statistics_data', () => {
     const odd = 'pässword:with:colons';
     const one = brands.map((entry) => ({ ...entry, brand: { ...entry.brand, statisticsPassword: odd } }));
     const authorization = basic('user', odd).replace('Basic', 'bAsIc');
-    const answer = await answerStatistics({ authorization, body: Buffer.from('{}') }, one, store);
+    const answer = await answerStatistics(
+      { authorization, contentType: 'application/json', body: Buffer.from('{}') },
+      one,
+      store,
+    );
     expect(answer.status).toBe(200);
   });
 
@@ -258,7 +265,7 @@ describe('the answer to get_statistics_data', () => {
       body: Buffer.from('{"start_date":"2026-01-10"}'),
     };
     const answer = await answerStatistics(question, asked, store);
-    expect(JSON.parse(answer.body)).toMatchObject({
+    expect(JSON.parse(answer.body.toString())).toMatchObject({
       data: {
         data: [
           {
@@ -274,10 +281,32 @@ describe('the answer to get_statistics_data', () => {
     });
   });
 
-  it('rejects while the database is away, so that the door can say so', async () => {
-    const { store, ask } = await setUp();
+  it('asks to come back while the database is away, and rejects for what is a bug', async () => {
+    const { store, brands, ask } = await setUp();
     store.isAway = true;
-    await expect(ask({})).rejects.toThrow();
+    const answer = await ask({});
+    expect(answer.status).toBe(503);
+    expect(answer.headers).toHaveProperty('retry-after');
     expect((await ask('nonsense')).status).toBe(400);
+    const faulty = { read: () => Promise.reject(new TypeError('bug')) };
+    const question = { ...jsonQuestion, body: Buffer.from('{}') };
+    await expect(answerStatistics(question, brands, faulty)).rejects.toThrow('bug');
+  });
+
+  it('wants to hear that the body is JSON, as the original does, after it knows who asks', async () => {
+    const { store, brands } = await setUp();
+    const statusWith = async (contentType: string | undefined, authorization = jsonQuestion.authorization) =>
+      (await answerStatistics({ authorization, contentType, body: Buffer.from('{}') }, brands, store)).status;
+    for (const right of ['application/json', 'Application/JSON; charset=utf-8', 'application/vnd.api+json'])
+      expect(await statusWith(right)).toBe(200);
+    for (const wrong of [
+      undefined,
+      '',
+      'text/plain',
+      'application/jsonp',
+      'application/x-www-form-urlencoded',
+    ])
+      expect(await statusWith(wrong)).toBe(400);
+    expect(await statusWith('text/plain', basic('u', 'wrong'))).toBe(401);
   });
 });
