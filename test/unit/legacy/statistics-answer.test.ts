@@ -260,10 +260,7 @@ describe('the answer to get_statistics_data', () => {
     running.message('account');
     running.push('huawei');
     const asked = brands.map((entry) => ({ ...entry, statistics: running }));
-    const question = {
-      authorization: basic('u', password),
-      body: Buffer.from('{"start_date":"2026-01-10"}'),
-    };
+    const question = { ...jsonQuestion, body: Buffer.from('{"start_date":"2026-01-10"}') };
     const answer = await answerStatistics(question, asked, store);
     expect(JSON.parse(answer.body.toString())).toMatchObject({
       data: {
