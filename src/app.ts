@@ -4,6 +4,7 @@ import { createAdminDoor, createClientDoor, createSubscriptions } from './app/do
 import { FirstLoad } from './app/first-load.js';
 import { createAppHive, openAppHive } from './app/hive.js';
 import { openIdentity } from './app/identity.js';
+import { createLegacy } from './app/legacy.js';
 import { createNotices } from './app/notices.js';
 import { DRAIN_GRACE_MS, START_UP_MS } from './app/options.js';
 import { openStorage } from './app/storage.js';
@@ -51,20 +52,23 @@ async function start(around: Surroundings): Promise<App> {
   const devices = createDevices(around, storage, index, system, () => network);
   const hive = await createAppHive(around, identity, storage, devices);
   const { network, pipeline } = createNotices(around, identity, index, system, devices, hive);
+  const legacy = createLegacy(around, storage, devices);
   const load = new FirstLoad(around, storage.subscriptions, index, network);
 
   // The doors: operators first, so that they see the rest come up.
-  const admin = createAdminDoor(around, storage, index, devices, network, load);
+  const admin = createAdminDoor(around, storage, index, devices, legacy, network, load);
   const adminAddress = (await admin.listen()).url;
   parts.add(() => admin.close());
   const drainMs = config.shutdown.drainSeconds * 1000;
   parts.add(() => devices.delivery.drain(AbortSignal.timeout(drainMs)), drainMs + DRAIN_GRACE_MS);
   parts.add(() => pipeline.complete());
+  parts.add(async () => legacy.gate.complete());
   await openAppHive(around, hive);
   await network.start();
   parts.add(() => network.stop());
   const service = createSubscriptions(around, index, devices, hive);
-  const http = await createClientDoor(around, identity, devices, service);
+  await legacy.load();
+  const http = await createClientDoor(around, identity, devices, service, legacy);
   const httpAddress = (await http.listen()).url;
   parts.add(() => http.close());
   hive.serve((kind, body) => service.handle(kind, body));

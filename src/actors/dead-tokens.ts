@@ -10,6 +10,35 @@ export interface TokenHolder {
   tokenDied(sinceMs: number): Promise<boolean>;
 }
 
+/** One kind of holders. */
+export interface TokenHolderSource {
+  holdersOf(
+    service: ServiceName,
+    serviceId: ServiceId,
+  ): readonly TokenHolder[] | Promise<readonly TokenHolder[]>;
+  /** How many devices of the service there are, about. */
+  countOf(service: ServiceName): number;
+}
+
+/** Everything that may hold a token, of whatever kind. */
+export class TokenHolders {
+  readonly #sources: TokenHolderSource[] = [];
+
+  add(source: TokenHolderSource): void {
+    this.#sources.push(source);
+  }
+
+  /** Rejects as its sources do. */
+  async holdersOf(service: ServiceName, serviceId: ServiceId): Promise<readonly TokenHolder[]> {
+    const holders = await Promise.all(this.#sources.map((source) => source.holdersOf(service, serviceId)));
+    return holders.flat();
+  }
+
+  countOf(service: ServiceName): number {
+    return this.#sources.reduce((sum, source) => sum + source.countOf(service), 0);
+  }
+}
+
 export interface DeadTokensDeps {
   readonly holdersOf: (service: ServiceName, serviceId: ServiceId) => Promise<readonly TokenHolder[]>;
   readonly guard: DeadTokenGuard;

@@ -1,6 +1,6 @@
 import { createDelivery, type Delivery } from '../actors/delivery.js';
 import { DeadTokenGuard } from '../delivery-rules/dead-token-guard.js';
-import { createDeadTokenReporter } from '../actors/dead-tokens.js';
+import { createDeadTokenReporter, TokenHolders } from '../actors/dead-tokens.js';
 import { removeExpiredSubscriptions } from '../actors/expiry.js';
 import type { Network } from '../actors/network.js';
 import type { ActorSystem } from '../actors/spawn.js';
@@ -23,9 +23,14 @@ export interface Devices {
   readonly subscriptions: SubscriptionActors;
   readonly notifiers: ReadonlyMap<ServiceName, Notifier>;
   readonly delivery: Delivery;
+  /** Who holds tokens; further kinds may be added. */
+  readonly holders: TokenHolders;
   readonly deadTokenGuard: DeadTokenGuard;
   readonly statistics: Statistics;
 }
+
+/** A window of the guard for tokens of older clients. */
+const OLDER_CLIENTS = 'older clients';
 
 /** `network` is asked for when it is needed: it is built after the devices. */
 export function createDevices(
@@ -78,11 +83,21 @@ export function createDevices(
     if (isRoundOver) nextRoundAtMs = clock.nowMs() + options.RECONCILIATION_REST_MS;
   });
 
+  const holders = new TokenHolders();
+  holders.add({
+    async holdersOf(service, serviceId) {
+      const accounts = await store.accountsOfDevice(service, serviceId);
+      return accounts.map((account) => ({
+        tokenDied: (sinceMs) => subscriptions.tokenDied({ account, service, serviceId }, sinceMs),
+      }));
+    },
+    countOf: (service) => index.countOf(service),
+  });
   const sampledLog = new SampledLog(clock);
   const guard = new DeadTokenGuard(
     options.deadTokenGuardOptions(config),
     clock,
-    (service) => index.countOf(service),
+    (service) => holders.countOf(service),
     (service, isOfOneServer) =>
       isOfOneServer
         ? sampledLog.note(service, (occurrences) =>
@@ -94,14 +109,12 @@ export function createDevices(
         : log.error({ service }, 'too many dead tokens at once: subscriptions are kept for now'),
   );
   const reportDeadToken = createDeadTokenReporter({
-    async holdersOf(service, serviceId) {
-      const accounts = await store.accountsOfDevice(service, serviceId);
-      return accounts.map((account) => ({
-        tokenDied: (sinceMs) => subscriptions.tokenDied({ account, service, serviceId }, sinceMs),
-      }));
-    },
+    holdersOf: (service, serviceId) => holders.holdersOf(service, serviceId),
     guard,
-    serverOf: ({ service, device }) => notifiers.get(service)?.serverOf?.(device) ?? null,
+    // What anybody may register without a proof is counted by itself: made-up tokens by the thousand are no reason to
+    // keep the dead ones of subscriptions.
+    serverOf: ({ service, device, content }) =>
+      content.kind === 'legacy' ? OLDER_CLIENTS : (notifiers.get(service)?.serverOf?.(device) ?? null),
     log,
     metrics,
   });
@@ -112,5 +125,5 @@ export function createDevices(
     { system, notifiers, isKnown, outbox, reportDeadToken, statistics, clock, random, log, metrics },
     options.deliveryOptions(config),
   );
-  return { subscriptions, notifiers, delivery, deadTokenGuard: guard, statistics };
+  return { subscriptions, notifiers, delivery, holders, deadTokenGuard: guard, statistics };
 }

@@ -15,6 +15,7 @@ import { registerGauges } from '../telemetry/gauges.js';
 import type { Devices } from './devices.js';
 import type { FirstLoad } from './first-load.js';
 import type { Identity } from './identity.js';
+import type { Legacy } from './legacy.js';
 import * as options from './options.js';
 import type { Storage } from './storage.js';
 import type { Surroundings } from './surroundings.js';
@@ -40,23 +41,27 @@ export function createSubscriptions(
     unsubscribe: (key) => subscriptions.unsubscribe(key),
     metrics,
     log,
+    brands: options.brands(config),
     limits: options.subscriptionLimits(config),
   });
 }
 
-/** For clients: subscribe, unsubscribe, onion requests. */
+/** For clients: subscribe, unsubscribe, onion requests of all kinds and ages. */
 export function createClientDoor(
   { config, clock, randomBytes, log, metrics }: Surroundings,
   identity: Identity,
   { notifiers }: Devices,
   service: SubscriptionService,
+  { served, statistics }: Pick<Legacy, 'served' | 'statistics'>,
 ): Promise<HttpServer> {
-  const opener = createOnionOpener(identity.onion, randomBytes);
+  const opener = createOnionOpener(identity.onion, randomBytes, identity.onionByHost);
   const vapidKeysOf = (name: string) => vapidPublicKeysOf(notifiers.get(name as ServiceName));
   return createHttpServer(options.httpOptions(config), {
     service,
     opener,
     vapidKeysOf,
+    brands: served,
+    ...(statistics === undefined ? {} : { statistics }),
     metrics,
     log,
     clock,
@@ -69,6 +74,7 @@ export function createAdminDoor(
   { database, outbox }: Storage,
   index: SubscriptionIndex,
   { delivery, deadTokenGuard, statistics, subscriptions }: Devices,
+  legacy: Pick<Legacy, 'brands' | 'deleted'>,
   network: Network,
   load: FirstLoad,
 ): AdminServer {
@@ -80,13 +86,20 @@ export function createAdminDoor(
     deadTokenGuard,
     clock,
     loadSeconds: () => load.seconds,
+    legacy: legacy.brands,
   });
   const oxend = options.oxendAddress(config);
   return createAdminServer(options.adminOptions(config), {
     metrics,
     stats: () => statistics.snapshot(),
     notifiers: () => reportNotifiers(delivery.actors),
-    devices: createDeletedDevices({ tombstones: new Tombstones(database), subscriptions, clock, metrics }),
+    devices: createDeletedDevices({
+      tombstones: new Tombstones(database),
+      subscriptions,
+      legacy: legacy.deleted,
+      clock,
+      metrics,
+    }),
     health: {
       live: () => true,
       ready: () => options.readiness({ isLoaded: load.isDone, database, network: network.status(), oxend }),

@@ -1,4 +1,4 @@
-import { readOrCreateKeyFile } from '../crypto/key-file.js';
+import { readKeyFile, readOrCreateKeyFile } from '../crypto/key-file.js';
 import type { X25519KeyPair } from '../crypto/x25519.js';
 import { acquireInstanceLock } from '../lifecycle/lock.js';
 import { StartError } from './start-error.js';
@@ -9,6 +9,8 @@ export interface Identity {
   readonly server: X25519KeyPair;
   /** Towards clients; several are tried in turn. */
   readonly onion: readonly X25519KeyPair[];
+  /** Of these hosts (lower case) this one is tried first. */
+  readonly onionByHost: ReadonlyMap<string, X25519KeyPair>;
 }
 
 /**
@@ -19,10 +21,12 @@ export async function openIdentity(around: Surroundings): Promise<Identity> {
   const { keys } = around.config;
   const server = await openKey(keys.server, around);
   const onion = await Promise.all(keys.onion.map((path) => openKey(path, around)));
+  const onionByHost = new Map<string, X25519KeyPair>();
+  for (const { host, path } of keys.onionByHost) onionByHost.set(host, await openOldKey(path));
   const lock = await acquireInstanceLock(keys.server);
   if (!lock.ok) throw new StartError(`another process uses the key ${keys.server}`);
   around.parts.add(() => lock.value.release());
-  return { server, onion };
+  return { server, onion, onionByHost };
 }
 
 async function openKey(path: string, { randomBytes, log }: Surroundings): Promise<X25519KeyPair> {
@@ -31,4 +35,11 @@ async function openKey(path: string, { randomBytes, log }: Surroundings): Promis
   const { pair, created } = opened.value;
   if (created) log.info({ file: path, publicKey: pair.publicKey.toString('hex') }, 'made a new key');
   return pair;
+}
+
+/** A key that clients know already: a new one in its place would be of use to none of them. */
+async function openOldKey(path: string): Promise<X25519KeyPair> {
+  const read = await readKeyFile(path);
+  if (!read.ok) throw new StartError(`keys.onionByHost: ${read.error.message}`);
+  return read.value;
 }

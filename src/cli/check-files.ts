@@ -32,7 +32,7 @@ async function checkKeys({ keys }: Config): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const [key, path] of named) {
     const read = await readKeyFile(path);
-    if (!read.ok && read.error.kind === 'missing') {
+    if (!read.ok && read.error.kind === 'missing' && key !== 'keys.onionByHost') {
       findings.push(warning(key, `${read.error.message}; the first start makes it`));
     } else if (!read.ok) {
       findings.push(error(key, read.error.message));

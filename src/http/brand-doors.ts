@@ -8,7 +8,8 @@ import type { SubscriptionService } from './subscription-service.js';
 
 export interface BrandServices {
   readonly brand: Brand;
-  readonly methods: LegacyMethods;
+  /** Null: no older clients; the brand's v4 path is there for subscriptions. */
+  readonly methods: LegacyMethods | null;
 }
 
 /** One onion route. */
@@ -41,7 +42,7 @@ export function brandDoors(
   const doors = brands.flatMap(({ brand, methods }) => {
     const endpoints = subscriptionEndpoints(service, options, brand.name);
     return [
-      ...doorAt(brand.v2Path, createOnionV2(brand.salt, methods)),
+      ...(methods === null ? [] : doorAt(brand.v2Path, createOnionV2(brand.salt, methods))),
       ...doorAt(brand.v4Path, createOnionV4(brand.salt, { endpoints, methods }, retryAfterSeconds)),
     ];
   });

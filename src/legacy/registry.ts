@@ -27,7 +27,9 @@ interface Request {
   readonly changes: readonly DirectoryChange[];
   /** Of the first change. */
   readonly resolve: (wasSomethingToDo: boolean) => void;
-  readonly reject: (error: ChangeNotTaken) => void;
+  readonly reject: (error: unknown) => void;
+  /** Says in its turn what is to be done; until then `changes` is empty. Such a request is a batch of its own. */
+  readonly choose?: () => Promise<readonly DirectoryChange[]>;
 }
 
 /**
@@ -76,6 +78,10 @@ export class LegacyRegistry {
     return this.#isAway;
   }
 
+  get #hasGivenUp(): boolean {
+    return this.#state === 'closed' && this.#isAway;
+  }
+
   /** Fills the directory from the table; how many devices. Rejects as the store does; may be tried again then. */
   async load(): Promise<number> {
     const { store, brand, directory } = this.deps;
@@ -109,6 +115,19 @@ export class LegacyRegistry {
     });
   }
 
+  /**
+   * Changes that are chosen when their turn has come: what `choose` reads of the table is still true when they are
+   * committed. Resolves when they are in the directory. Rejects with `ChangeNotTaken`, or as `choose` does.
+   */
+  changeInTurn(choose: () => Promise<readonly DirectoryChange[]>): Promise<void> {
+    if (this.#state !== 'open') return Promise.reject(new ChangeNotTaken('closed'));
+    if (this.#isAway) return Promise.reject(new ChangeNotTaken('away'));
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ changes: [], choose, resolve: () => resolve(), reject });
+      this.#running ??= this.#run();
+    });
+  }
+
   /** Nothing more is taken; resolves when what was has been tried. */
   async close(): Promise<void> {
     this.#state = 'closed';
@@ -122,19 +141,37 @@ export class LegacyRegistry {
     while (this.#queue.length > 0) {
       const batch = this.#take();
       this.#underWay = batch;
-      await this.#settle(batch);
-      for (const { changes } of batch) this.pending.remove(changes);
+      const chosen = await this.#chosen(batch);
+      if (chosen === null) continue;
+      this.#underWay = chosen;
+      await this.#settle(chosen);
     }
     this.#underWay = [];
     this.#running = null;
   }
 
+  /** With what a request chose to do in its turn; null when it could not. */
+  async #chosen(batch: readonly Request[]): Promise<readonly Request[] | null> {
+    const [first] = batch;
+    if (first?.choose === undefined) return batch;
+    try {
+      const changes = await first.choose();
+      this.pending.add(changes);
+      return [{ ...first, changes }];
+    } catch (error) {
+      first.reject(error);
+      return null;
+    }
+  }
+
   /** Whole requests, from the front. */
   #take(): Request[] {
     let changes = 0;
+    const isAlone = this.#queue[0]?.choose !== undefined;
     const end = this.#queue.findIndex((request, index) => {
       changes += request.changes.length;
-      return index > 0 && changes > this.deps.limits.writeBatchMaxChanges;
+      const isFull = isAlone || changes > this.deps.limits.writeBatchMaxChanges;
+      return index > 0 && (isFull || request.choose !== undefined);
     });
     const batch = this.#queue.splice(0, end < 0 ? this.#queue.length : end);
     for (const request of batch) this.#queuedChanges -= request.changes.length;
@@ -148,8 +185,8 @@ export class LegacyRegistry {
         for (const request of batch) this.#apply(request);
         return;
       case 'unstorable':
-        if (batch.length > 1) for (const request of batch) await this.#settle([request]);
-        else batch[0]?.reject(new ChangeNotTaken('unstorable'));
+        if (batch.length === 1) for (const request of batch) this.#refuse(request);
+        else for (const request of batch) if (!this.#hasGivenUp) await this.#settle([request]);
         return;
       case 'given-up':
         return;
@@ -180,12 +217,18 @@ export class LegacyRegistry {
   }
 
   #apply({ changes, resolve }: Request): void {
+    this.pending.remove(changes);
     let answer: boolean | null = null;
     for (const change of changes) {
       const result = this.deps.directory.apply(change);
       answer ??= result;
     }
     resolve(answer ?? false);
+  }
+
+  #refuse({ changes, reject }: Request): void {
+    this.pending.remove(changes);
+    reject(new ChangeNotTaken('unstorable'));
   }
 
   /** A request that has its answer already does not hear of it. */

@@ -48,6 +48,15 @@ export interface GaugeSources {
   /** Services whose dead tokens are not removed now, because there are too many. */
   readonly deadTokenGuard: { alarmed(): readonly string[] };
   readonly clock: { nowMs(): number };
+  /** Apps whose older clients are served. */
+  readonly legacy: readonly {
+    readonly brand: { readonly name: string };
+    readonly directory: {
+      readonly deviceCount: number;
+      readonly groupCount: number;
+      readonly membershipCount: number;
+    };
+  }[];
   /** How long the first load of the index took; 0 while it is under way. */
   readonly loadSeconds: () => number;
 }
@@ -55,7 +64,7 @@ export interface GaugeSources {
 /** Everything that is read rather than counted, under its Prometheus name. */
 export function registerGauges(
   metrics: Metrics,
-  { index, network, actors, outbox, deadTokenGuard, clock, loadSeconds }: GaugeSources,
+  { index, network, actors, outbox, deadTokenGuard, clock, loadSeconds, legacy }: GaugeSources,
 ): void {
   const ofActors = (
     read: (status: ReturnType<NonNullable<ReturnType<typeof actors.get>>['status']>) => number,
@@ -171,6 +180,19 @@ export function registerGauges(
       for (const service of new Set([...actors.keys(), ...alarmed]))
         yield [service, alarmed.has(service) ? 1 : 0];
     },
+  );
+
+  const ofBrands = (which: 'deviceCount' | 'groupCount' | 'membershipCount') =>
+    function* (): Iterable<[string, number]> {
+      for (const { brand, directory } of legacy) yield [brand.name, directory[which]];
+    };
+  metrics.labelledGauge('waggle_legacy_devices', 'tokens of older clients', 'brand', ofBrands('deviceCount'));
+  metrics.labelledGauge('waggle_legacy_groups', 'groups of older clients', 'brand', ofBrands('groupCount'));
+  metrics.labelledGauge(
+    'waggle_legacy_memberships',
+    'members of all groups of older clients',
+    'brand',
+    ofBrands('membershipCount'),
   );
 
   const loopDelay = monitorEventLoopDelay({ resolution: 10 });

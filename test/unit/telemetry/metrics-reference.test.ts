@@ -21,6 +21,7 @@ describe('docs/metrics.md', () => {
       deadTokenGuard: { alarmed: () => [] },
       clock: { nowMs: () => 0 },
       loadSeconds: () => 0,
+      legacy: [],
     });
     const rows = metrics.registry
       .getMetricsAsArray()
