@@ -74,6 +74,11 @@ export class LegacyDirectory {
     return this.#membershipCount;
   }
 
+  /** Known ones: with devices, members of groups, or remembered. */
+  get accountCount(): number {
+    return this.#accounts.size;
+  }
+
   /** Known ones, the empty ones too. */
   get groupCount(): number {
     return this.#groups.size;

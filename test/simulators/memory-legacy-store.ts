@@ -12,8 +12,6 @@ export interface CommitFault {
   readonly error: Error;
   /** Whether it took place all the same, as when the connection breaks before the answer. */
   readonly tookPlace?: boolean;
-  /** Only of commits with such a change; of every one without this. */
-  readonly of?: (change: DirectoryChange) => boolean;
 }
 
 /** As `StoreUnavailable` and `StoreQueryError` of src/store look from the room of older clients. */
@@ -27,7 +25,9 @@ export class MemoryLegacyStore implements LegacyStore {
   readonly #brands = new Map<string, { devices: Map<string, Row>; members: Map<string, [string, string]> }>();
   /** The changes of each commit that was tried. */
   readonly commits: (readonly DirectoryChange[])[] = [];
-  /** While it is there every commit (or one with such a change) fails. */
+  /** A commit with such a change is refused for its data, always. */
+  refuses: (change: DirectoryChange) => boolean = () => false;
+  /** While it is there every commit fails. */
   fault: CommitFault | null = null;
   /** A fault for one commit each, before `fault`. */
   readonly faults: CommitFault[] = [];
@@ -50,9 +50,12 @@ export class MemoryLegacyStore implements LegacyStore {
     if (this.#gate !== null) await this.#gate;
     await new Promise((resolve) => setImmediate(resolve));
     const fault = this.faults.shift() ?? this.fault;
-    const isMeant = fault !== null && (fault.of === undefined || changes.some(fault.of));
-    if (!isMeant || fault.tookPlace === true) for (const change of changes) this.#apply(brand, change);
-    if (isMeant) throw fault.error;
+    const isRefused = changes.some((change) => this.refuses(change));
+    if (!isRefused && (fault === null || fault.tookPlace === true)) {
+      for (const change of changes) this.#apply(brand, change);
+    }
+    if (fault !== null) throw fault.error;
+    if (isRefused) throw storeRefuses();
   }
 
   async load(brand: string, visitor: LegacyVisitor): Promise<void> {
