@@ -30,8 +30,9 @@ export class TokenHolders {
 
   /** Rejects as its sources do. */
   async holdersOf(service: ServiceName, serviceId: ServiceId): Promise<readonly TokenHolder[]> {
-    const holders = await Promise.all(this.#sources.map((source) => source.holdersOf(service, serviceId)));
-    return holders.flat();
+    const holders: TokenHolder[] = [];
+    for (const source of this.#sources) holders.push(...(await source.holdersOf(service, serviceId)));
+    return holders;
   }
 
   countOf(service: ServiceName): number {

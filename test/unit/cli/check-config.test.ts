@@ -174,7 +174,6 @@ describe('check-config', () => {
       'legacy: { enabled: false }\nbrands: { session: { statisticsPassword: sec-ret } }',
       'brands.session.statisticsPassword',
     ],
-    ['a key by host that is missing', 'keys: { onionByHost: [a.example=nowhere] }', 'keys.onionByHost'],
   ])('warns about %s', async (_, text, part) => {
     const { code, stdout, stderr } = await checkFile(`${text}\n`);
     expect(code).toBe(0);
@@ -204,6 +203,12 @@ describe('check-config', () => {
     ['one brand alone', `brands: { session: { enabled: false } }\n${both}`],
   ])('has nothing against %s', async (_, text) => {
     expect((await checkFile(`${text}\n`)).stderr).not.toMatch(/brands|topic/);
+  });
+
+  it('refuses a key by host that is missing: nobody would know a new one', async () => {
+    const { code, stderr } = await checkFile('keys: { onionByHost: [a.example=nowhere] }\n');
+    expect(code).toBe(78);
+    expect(stderr).toContain('error: keys.onionByHost: ');
   });
 
   it('refuses a key by host that is none', async () => {
