@@ -3,7 +3,7 @@ import { LegacyDirectory } from '../../../src/legacy/directory.js';
 import { defaultLegacyLimits } from '../../../src/legacy/limits.js';
 import type { DirectoryChange } from '../../../src/legacy/port.js';
 import { LegacyRegistry } from '../../../src/legacy/registry.js';
-import { ChangeNotTaken } from '../../../src/legacy/store-failure.js';
+import type { ChangeNotTaken } from '../../../src/legacy/store-failure.js';
 import { silentLog } from '../../../src/telemetry/log.js';
 import { eventually } from '../../simulators/eventually.js';
 import { MemoryLegacyStore, storeRefuses, storeUnavailable } from '../../simulators/memory-legacy-store.js';
