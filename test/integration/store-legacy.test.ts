@@ -5,6 +5,7 @@ import type { DirectoryChange, LegacyPeriod } from '../../src/legacy/port.js';
 import type { Database } from '../../src/store/database.js';
 import { StoreQueryError, StoreUnavailable } from '../../src/store/errors.js';
 import { PostgresLegacyPeriods } from '../../src/store/legacy-periods.js';
+import { commitChanges } from '../../src/store/legacy-statements.js';
 import { PostgresLegacyTombstones } from '../../src/store/legacy-tombstones.js';
 import { PostgresLegacyStore } from '../../src/store/legacy.js';
 import { statement, textCell } from '../../src/store/statement.js';
@@ -188,6 +189,26 @@ describeWithDatabases("older clients' devices and groups", (fixture) => {
       ).join('');
     await store.commit(BRAND, [join(long(7919), long(104_729)), set('ü'.repeat(499), { account: long(17) })]);
     expect((await loadLegacy(store, BRAND)).members).toHaveLength(1);
+  });
+
+  test('are looked up by their keys, also by a plan that was made while there were none', async () => {
+    const database = await fixture.open();
+    const nulls = Array.from({ length: 16 }, () => 'NULL').join();
+    const plan = await database.transaction(async (transaction) => {
+      await transaction.script(
+        `SET LOCAL plan_cache_mode = force_generic_plan; PREPARE changes AS ${commitChanges.text}`,
+      );
+      const rows = await transaction.rows(statement('plan_of_test', `EXPLAIN EXECUTE changes(${nulls})`));
+      await transaction.script('DEALLOCATE changes');
+      return rows.map((row) => textCell(row, 0)).join('\n');
+    });
+    expect(plan.match(/Index Scan using \w+/g)).toEqual([
+      'Index Scan using legacy_devices_brand_token_key',
+      'Index Scan using legacy_devices_brand_token_key',
+      'Index Scan using legacy_members_pkey',
+    ]);
+    expect(plan.match(/Index Cond: .*given.*given/g)).toHaveLength(3);
+    expect(plan).not.toContain('Seq Scan');
   });
 
   test('a failing visit and a failing page reject the load', async () => {
