@@ -9,6 +9,8 @@ const rooms = {
   oxenmq: ['domain', 'codec', 'crypto'],
   notifiers: ['domain', 'delivery-rules', 'codec', 'crypto'],
   legacy: ['domain', 'delivery-rules', 'codec', 'crypto'],
+  xmpp: ['domain', 'delivery-rules', 'codec', 'crypto'],
+  uwpx: ['domain', 'delivery-rules', 'codec', 'crypto'],
   // It implements the ports of legacy.
   store: ['domain', 'codec', 'crypto', 'legacy'],
   outbox: ['domain', 'codec', 'crypto', 'store'],
@@ -72,6 +74,7 @@ module.exports = {
     only('sodium-native', 'crypto/'),
     only('sql.js', 'import/'),
     only('undici', 'notifiers/'),
+    only('@xmpp/', 'xmpp/'),
     only('node-apn', 'notifiers/apns/'),
     only('firebase-admin', 'notifiers/firebase/'),
     only('fastify', 'http/'),
