@@ -23,7 +23,7 @@ import { SessionAccount, SessionDevice } from '../simulators/session-client.js';
 import { decodePush } from '../simulators/session-push.js';
 import { randomKeyPair } from '../simulators/storage-network/keys.js';
 import { startStorageNetwork, type StorageNetwork } from '../simulators/storage-network/network.js';
-import { BELDEX_PREFIX, bchatBrand, sessionBrand } from '../simulators/subscription-brands.js';
+import { BELDEX_PREFIX, bchatBrand, sessionBrand } from '../simulators/legacy-brands.js';
 import { makeMessage, nowInSeconds } from '../simulators/world.js';
 import { tokenValidator } from '../unit/http/harness.js';
 

@@ -21,7 +21,7 @@ import { silentLog } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { AllTimeCounters, Statistics } from '../../src/telemetry/statistics.js';
 import { eventually } from '../simulators/eventually.js';
-import { sessionBrand } from '../simulators/subscription-brands.js';
+import { sessionBrand } from '../simulators/legacy-brands.js';
 import { PythonNotifier, type PythonNotifierOptions } from '../simulators/python-notifier.js';
 import { SessionAccount, SessionDevice } from '../simulators/session-client.js';
 import { randomKeyPair } from '../simulators/storage-network/keys.js';

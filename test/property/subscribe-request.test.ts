@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeByteField } from '../../src/codec/byte-field.js';
 import { SessionAccount, SessionDevice } from '../simulators/session-client.js';
-import { BELDEX_PREFIX } from '../simulators/subscription-brands.js';
+import { BELDEX_PREFIX } from '../simulators/legacy-brands.js';
 import { createTestService, VECTOR_NOW_SECONDS } from '../unit/http/harness.js';
 
 const device = new SessionDevice('ios', undefined, undefined, 'test');

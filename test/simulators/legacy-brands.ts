@@ -1,5 +1,8 @@
 import type { Brand } from '../../src/legacy/brand.js';
 
+/** First byte of users' accounts in Beldex's network. */
+export const BELDEX_PREFIX = 0xbd;
+
 /** The two brands of the golden vectors, written out: tests must not take their expectations from the program. */
 export const sessionBrand: Brand = {
   name: 'session',
@@ -21,7 +24,7 @@ export const bchatBrand: Brand = {
   v2Path: '/beldex/v2/lsrpc',
   v4Path: '/beldex/v4/lsrpc',
   salt: 'BELDEX',
-  accountPrefix: 0xbd,
+  accountPrefix: BELDEX_PREFIX,
   appName: 'Bchat',
   alertTitle: 'Bchat',
   alertBody: "You've got a new message",

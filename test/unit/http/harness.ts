@@ -19,7 +19,7 @@ import {
 } from '../../../src/http/subscription-service.js';
 import { silentLog } from '../../../src/telemetry/log.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
-import { bchatBrand, sessionBrand } from '../../simulators/subscription-brands.js';
+import { bchatBrand, sessionBrand } from '../../simulators/legacy-brands.js';
 
 /** The clock of the golden vectors. */
 export const VECTOR_NOW_SECONDS = 1_700_000_000;

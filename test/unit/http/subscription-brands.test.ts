@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SubscriptionBrandSettings } from '../../../src/http/subscription-brands.js';
 import { SessionAccount, SessionDevice } from '../../simulators/session-client.js';
-import { BELDEX_PREFIX, bchatBrand, sessionBrand } from '../../simulators/subscription-brands.js';
+import { BELDEX_PREFIX, bchatBrand, sessionBrand } from '../../simulators/legacy-brands.js';
 import { createTestService, VECTOR_NOW_SECONDS } from './harness.js';
 
 const now = VECTOR_NOW_SECONDS;
