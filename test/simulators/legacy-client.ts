@@ -37,12 +37,15 @@ export interface LegacyClientOptions {
   /** Default: AES-GCM without naming it on v2, XChaCha20 on v4, as the apps do. */
   readonly cipher?: OnionCipher;
   readonly platform?: LegacyPlatform;
+  /** What the last node names as the host; default: that of the address. */
+  readonly host?: string;
 }
 
 export class LegacyClient {
   readonly #version: OnionVersion;
   readonly #cipher: OnionCipher;
   readonly #platform: LegacyPlatform;
+  readonly #host: string | undefined;
 
   constructor(
     readonly serverUrl: string,
@@ -54,6 +57,7 @@ export class LegacyClient {
     this.#version = options.version ?? 'v2';
     this.#cipher = options.cipher ?? (this.#version === 'v2' ? 'aes-gcm' : 'xchacha20');
     this.#platform = options.platform ?? (this.#version === 'v2' ? 'android' : 'ios');
+    this.#host = options.host;
   }
 
   register(token: string, pubKey: string, device?: string): Promise<LegacyAnswer> {
@@ -88,17 +92,29 @@ export class LegacyClient {
 
   /** Throws when the answer is not one that an app would understand. */
   async call(method: string, args: LegacyArguments): Promise<LegacyAnswer> {
-    const call = this.frame(method, args);
-    const answer = await fetch(`${this.serverUrl}${call.path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/octet-stream', 'user-agent': 'Oxen Storage Server/2.8.0' },
-      body: new Uint8Array(call.frame),
-    });
-    const bytes = Buffer.from(await answer.arrayBuffer());
-    const reply = answer.status === 200 ? call.open(bytes) : null;
-    if (reply === null)
-      throw new Error(`${method} was answered by HTTP ${answer.status}, which no app can read`);
+    return this.send(this.frame(method, args), method);
+  }
+
+  /** One that was made before. `what`: for the error. */
+  async send(call: LegacyCall, what = 'a call'): Promise<LegacyAnswer> {
+    const { status, bytes } = await this.#post(call);
+    const reply = status === 200 ? call.open(bytes) : null;
+    if (reply === null) throw new Error(`${what} was answered by HTTP ${status}, which no app can read`);
     return reply;
+  }
+
+  /** A request of the newer protocol through the same door, which must be one of version 4. */
+  async subscription(
+    endpoint: '/subscribe' | '/unsubscribe',
+    body: Buffer,
+  ): Promise<{ readonly code: number; readonly json: unknown }> {
+    const metadata = { method: 'POST', endpoint, headers: { 'Content-Type': 'application/json' } };
+    const { openReply, ...call } = this.#seal(encodeOnionV4Request(metadata, body));
+    const { status, bytes } = await this.#post(call);
+    const text = status === 200 ? openReply(bytes) : null;
+    const reply = text === null ? null : parseOnionV4Reply(text);
+    if (reply === null) throw new Error(`${endpoint} was answered by HTTP ${status}, which no app can read`);
+    return { code: reply.code, json: JSON.parse(reply.body.toString('utf8')) };
   }
 
   /** Made but not sent. */
@@ -108,18 +124,37 @@ export class LegacyClient {
 
   /** With any text inside. */
   frameOfText(text: Buffer): LegacyCall {
+    const { path, frame, openReply } = this.#seal(text);
+    const open = this.#version === 'v2' ? openV2 : openV4;
+    return { path, frame, open: (answer) => open(answer, openReply) };
+  }
+
+  #seal(text: Buffer): { readonly path: string; readonly frame: Buffer; readonly openReply: OpenReply } {
     const { salt, v2Path, v4Path } = this.door;
     const path = this.#version === 'v2' ? v2Path : v4Path;
     if (path === null) throw new Error('the brand has no such door');
     const exchange = sealOnionRequest(this.#cipher, salt, this.serverKey, text, randomBytes);
     const named = this.#cipher === 'aes-gcm' ? null : this.#cipher;
-    const routing = { host: 'push.example.org', target: path, method: 'POST', protocol: 'http', port: 80 };
-    const open = this.#version === 'v2' ? openV2 : openV4;
+    const host = this.#host ?? 'push.example.org';
+    const routing = { host, target: path, method: 'POST', protocol: 'http', port: 80 };
     return {
       path,
       frame: encodeOnionFrame(exchange.ciphertext, exchange.ephemeralKey, named, routing),
-      open: (answer) => open(answer, (sealed) => exchange.openReply(sealed)),
+      openReply: (sealed) => exchange.openReply(sealed),
     };
+  }
+
+  async #post({ path, frame }: Pick<LegacyCall, 'path' | 'frame'>) {
+    const answer = await fetch(`${this.serverUrl}${path}`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/octet-stream',
+        'user-agent': 'Oxen Storage Server/2.8.0',
+        ...(this.#host === undefined ? {} : { host: this.#host }),
+      },
+      body: new Uint8Array(frame),
+    });
+    return { status: answer.status, bytes: Buffer.from(await answer.arrayBuffer()) };
   }
 
   #textV2(method: string, args: LegacyArguments): Buffer {
