@@ -186,6 +186,9 @@ function notifierEntry(config: NotifierConfig, whole: Config): NotifierEntry {
 /** Tombstones that have had their time go so often. */
 export const TOMBSTONE_SWEEP_SECONDS = 3600;
 
+/** A server's autovacuum looks every minute; here each look stops the event loop for some milliseconds. */
+export const EMBEDDED_VACUUM_SECONDS = 600;
+
 /** The comparison of table and index takes its time: it costs a small query a second. */
 export const RECONCILED_ROWS_PER_SECOND = 500;
 /** What it is for happens rarely; a small table must not be read again every few seconds. */

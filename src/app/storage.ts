@@ -6,6 +6,7 @@ import { keepAdvisoryLock } from '../store/kept-lock.js';
 import { migrate } from '../store/migrate.js';
 import { StatisticsStore } from '../store/statistics.js';
 import { SubscriptionStore } from '../store/subscriptions.js';
+import { vacuumTables } from '../store/vacuum.js';
 import { AllTimeCounters } from '../telemetry/statistics.js';
 import type { Identity } from './identity.js';
 import * as options from './options.js';
@@ -30,6 +31,7 @@ export async function openStorage(around: Surroundings, { server }: Identity): P
   });
   parts.add(() => database.close());
   await migrate(database);
+  if (database.kind === 'embedded') repeat(options.EMBEDDED_VACUUM_SECONDS, () => vacuumTables(database));
   const key = server.publicKey;
   const lock = await keepAdvisoryLock({ database, key, retryMs: options.LOCK_RETRY_MS, log });
   if (!lock.ok) throw new StartError('another process uses this server key with this database');

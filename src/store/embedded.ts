@@ -25,6 +25,9 @@ export async function openEmbedded(dataDir: string, acquireLock: AcquireLock): P
   if (!lock.ok) throw new DatabaseInUse(`another process has the embedded database in ${directory} open`);
   try {
     const pglite = await PGlite.create(directory);
+    // Nobody tells this database that a table has grown: a plan that was made for an empty one would be kept for good,
+    // and reads it from end to end.
+    await pglite.exec('SET plan_cache_mode = force_custom_plan');
     return {
       connection: createPgConfig(pglite),
       close: async () => {

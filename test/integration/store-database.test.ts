@@ -10,6 +10,7 @@ import {
 } from '../../src/store/binary-arrays.js';
 import { openDatabase } from '../../src/store/database.js';
 import { DatabaseInUse, SchemaError, StoreQueryError, StoreUnavailable } from '../../src/store/errors.js';
+import { vacuumTables } from '../../src/store/vacuum.js';
 import { migrate, readMigrations, type Migration } from '../../src/store/migrate.js';
 import { numberCell, statement } from '../../src/store/statement.js';
 import { databaseOptions, describeWithDatabases, describeWithPostgres } from '../simulators/databases.js';
@@ -141,6 +142,42 @@ describeWithDatabases('the database', (fixture) => {
     await expect(migrate(database, { migrations: [...ours, changed] })).rejects.toThrow(
       /9999_next.sql was changed/,
     );
+  });
+
+  test('gives the room of deleted rows to new ones', async () => {
+    const database = await fixture.open();
+    const put = statement(
+      'vacuum_put',
+      "INSERT INTO service_stats SELECT 's', n::text, NULL, 1 FROM generate_series(1, 5000) n",
+    );
+    const drop = statement('vacuum_drop', 'DELETE FROM service_stats');
+    const size = statement('vacuum_size', "SELECT pg_relation_size('service_stats')");
+    const sizes: unknown[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      await database.execute(put);
+      await database.execute(drop);
+      await vacuumTables(database);
+      sizes.push((await database.rows(size))[0]?.[0]);
+    }
+    expect(Number(sizes.at(-1))).toBeLessThanOrEqual(2 * Number(sizes[0]) + 8192);
+  });
+
+  test('looks a key up by its index, also when the statement is older than the rows', async () => {
+    const database = await fixture.open();
+    if (database.kind !== 'embedded') return; // a server's autovacuum ends such plans
+    const find = statement(
+      'plan_find',
+      'SELECT count(*) FROM unnest($1::text[]) AS k JOIN service_stats ON service = k AND name = k',
+    );
+    for (let round = 0; round < 10; round += 1) await database.rows(find, ['{x}']);
+    await database.execute(
+      statement(
+        'plan_put',
+        'INSERT INTO service_stats SELECT n::text, n::text, NULL, 1 FROM generate_series(1, 20000) n',
+      ),
+    );
+    const plan = await database.rows(statement('plan_show', "EXPLAIN EXECUTE plan_find('{x}')"));
+    expect(plan.flat().join('\n')).toContain('Index');
   });
 
   test('leaves nothing of a migration that fails', async () => {
