@@ -17,18 +17,21 @@ const PAGE_ROWS = 2000;
 /** Devices, groups and members of older clients in PostgreSQL. Tombstones: `legacy-tombstones.ts`. */
 export class PostgresLegacyStore implements LegacyStore {
   constructor(
-    private readonly database: Pick<Database, 'rows' | 'execute'>,
+    private readonly database: Pick<Database, 'rows' | 'execute' | 'transaction'>,
     private readonly pageRows = PAGE_ROWS,
   ) {}
 
   /**
-   * One statement, which is one transaction. Rejects with `StoreUnavailable`, or with `StoreQueryError` when the database
+   * One statement, and yet in a transaction with a COMMIT of its own: of a connection that was given up, the statement
+   * may reach the database after later changes did, but nobody commits it then. Rejects with `StoreUnavailable`, or with `StoreQueryError` when the database
    * cannot hold one of them (a zero byte, an id that is too long): then none of them took place.
    */
   async commit(brand: string, changes: readonly DirectoryChange[]): Promise<void> {
     if (changes.length === 0) return;
     const values = parametersOf(brand, foldChanges(changes));
-    await againAfterCollision(() => this.database.execute(commitChanges, values));
+    await againAfterCollision(() =>
+      this.database.transaction((transaction) => transaction.execute(commitChanges, values)),
+    );
   }
 
   /**
