@@ -29,3 +29,6 @@ export class Promises {
     this.expect(true, text);
   }
 }
+
+/** With `--stay`: says what to try, and waits for Ctrl-C. */
+export type StayIfAsked = (whatToTry: string) => Promise<void>;
