@@ -3,7 +3,7 @@ import type { DeliveryOptions } from '../actors/delivery.js';
 import type { NetworkOptions } from '../actors/network.js';
 import type { NotifierActorOptions } from '../actors/notifier.js';
 import { StartError } from './start-error.js';
-import { markersOf } from '../config/brand-services.js';
+import { alertOf, markersOf } from '../config/brand-services.js';
 import { notifierReadiness } from '../config/notifier-credentials.js';
 import type { Config, NotifierConfig } from '../config/types.js';
 import { assertNever } from '../domain/assert-never.js';
@@ -157,7 +157,14 @@ function notifierEntry(config: NotifierConfig, whole: Config): NotifierEntry {
   switch (entry.type) {
     case 'apns': {
       const pfxPassphrase = entry.pfxPassphrase?.reveal() ?? null;
-      const resolved = { ...entry, pfxPassphrase, markers: entry.markers ?? markersOf(whole, config.name) };
+      const alert = alertOf(whole, config.name);
+      const resolved = {
+        ...entry,
+        pfxPassphrase,
+        alertTitle: entry.alertTitle ?? alert.alertTitle,
+        alertBody: entry.alertBody ?? alert.alertBody,
+        markers: entry.markers ?? markersOf(whole, config.name),
+      };
       return { ...resolved, maxResends, retryAfterMaxMs };
     }
     case 'firebase': {

@@ -25,6 +25,7 @@ type Standard = Omit<WrittenBrand, 'enabled' | 'statisticsPassword' | 'apns' | '
 export const SESSION_MARKERS: readonly string[] = ['spns'];
 
 const ALERT_BODY = "You've got a new message";
+export const SESSION_ALERT = { alertTitle: 'Session', alertBody: ALERT_BODY } as const;
 
 /** Source: spec session-push-v1, 2, 4.1 and 6; bchat-push, 2 to 4 and 6 (both markers: 5, no. 3). */
 const presets = {
@@ -34,8 +35,7 @@ const presets = {
     onionSalt: 'LOKI',
     accountPrefix: '05',
     appName: 'Session',
-    alertTitle: 'Session',
-    alertBody: ALERT_BODY,
+    ...SESSION_ALERT,
     groupsOnlySilencesAccount: true,
     statisticsTotalKey: 'total_session_id_number',
     markers: SESSION_MARKERS,

@@ -1,4 +1,4 @@
-import { SESSION_MARKERS } from './brand-schema.js';
+import { SESSION_ALERT, SESSION_MARKERS } from './brand-schema.js';
 import { entryNameKey } from './names.js';
 import type { BrandConfig, Config } from './types.js';
 
@@ -42,7 +42,21 @@ const SESSION_PREFIX = '05';
  */
 export function markersOf(config: Services, service: string): readonly string[] {
   const users = brandsOf(config, service);
-  const session = users.find(({ accountPrefix }) => accountPrefix === SESSION_PREFIX);
+  const session = users.find(isSession);
   if (session !== undefined) return session.markers;
   return users.length === 0 ? SESSION_MARKERS : [...new Set(users.flatMap(({ markers }) => markers))];
 }
+
+export type Alert = Pick<BrandConfig, 'alertTitle' | 'alertBody'>;
+
+/**
+ * What Apple shows of an encrypted push of this service that the app cannot decrypt, unless its entry says so itself.
+ * There is one title: of several brands at one service Session's, else the first one's. Source: spec bchat-push, 4.
+ */
+export function alertOf(config: Services, service: string): Alert {
+  const users = brandsOf(config, service);
+  const { alertTitle, alertBody } = users.find(isSession) ?? users[0] ?? SESSION_ALERT;
+  return { alertTitle, alertBody };
+}
+
+const isSession = ({ accountPrefix }: BrandConfig): boolean => accountPrefix === SESSION_PREFIX;

@@ -55,8 +55,11 @@ export const notifierSchemas: NotifierSchemas = {
     }),
     pfxPassphrase: secretWords({ doc: 'Of the pfxFile. file:PATH reads it from a file.', default: null }),
     ...http2Provider("Apple's"),
-    alertTitle: words({ doc: 'Title that the user sees when the app cannot decrypt.', default: 'Session' }),
-    alertBody: words({ doc: 'The same: the text.', default: "You've got a new message" }),
+    alertTitle: words<string | null>({
+      doc: 'Title that the user sees when the app cannot decrypt; null = that of the brand whose service this is (session: Session; bchat: Bchat).',
+      default: null,
+    }),
+    alertBody: words<string | null>({ doc: "The same: the text; null = the brand's.", default: null }),
     badge: wholeNumber<number | null>({
       doc: "Number on the app's icon; null leaves it as it is.",
       unit: 'messages',

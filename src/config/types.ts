@@ -218,8 +218,9 @@ export interface ApnsNotifierConfig extends Http2NotifierConfig {
   readonly pfxPassphrase: Secret | null;
   readonly keyId: string | null;
   readonly teamId: string | null;
-  readonly alertTitle: string;
-  readonly alertBody: string;
+  /** Null: those of the brand whose service it is. */
+  readonly alertTitle: string | null;
+  readonly alertBody: string | null;
   readonly badge: number | null;
   readonly sound: string | null;
   readonly category: string | null;

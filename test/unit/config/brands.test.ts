@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { brandsOf, markersOf, serviceOf } from '../../../src/config/brand-services.js';
+import { alertOf, brandsOf, markersOf, serviceOf } from '../../../src/config/brand-services.js';
 import { describeConfig } from '../../../src/config/describe.js';
 import type { BrandConfig, Config } from '../../../src/config/types.js';
 import { createTestDirectory, loadGood, problemsOf } from './support.js';
@@ -305,5 +305,24 @@ describe('options about older clients', () => {
 
   it.each(['oxend', 'beldexd'])('the daemon may be %s', (daemon) => {
     expect(loadGood({ argv: [`--session.daemon=${daemon}`] }).session.daemon).toBe(daemon);
+  });
+});
+
+describe("the text of encrypted pushes on Apple's devices", () => {
+  it.each([
+    ["Session's", '{}', 'apns', 'Session'],
+    ["Session's, though Bchat uses the service too", 'brands: { bchat: { apns: apns } }', 'apns', 'Session'],
+    ["Bchat's at a service of its own", 'notifiers: { bchat-apns: { type: apns } }', 'bchat-apns', 'Bchat'],
+    ["Bchat's where only Bchat uses it", 'brands: { session: { enabled: false } }', 'apns', 'Bchat'],
+    ["Session's where nobody uses it", 'notifiers: { own: { type: apns } }', 'own', 'Session'],
+    ['what the brand says', 'brands: { session: { alertTitle: Mine } }', 'apns', 'Mine'],
+  ])('is %s', (_, text, service, alertTitle) => {
+    const alertBody = "You've got a new message";
+    expect(alertOf(loadText(`${text}\n`), service)).toEqual({ alertTitle, alertBody });
+  });
+
+  it('can be said by the entry', () => {
+    const argv = ['--notifiers.x.type=apns', '--notifiers.x.alertTitle=Mine'];
+    expect(loadGood({ argv }).notifiers['x']).toMatchObject({ alertTitle: 'Mine', alertBody: null });
   });
 });
