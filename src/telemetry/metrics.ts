@@ -185,6 +185,23 @@ export class Metrics {
     ['brand', 'result'],
   );
 
+  // UWPX clients.
+  readonly uwpxConnections = this.#family(
+    'waggle_uwpx_connections_total',
+    'connections to the UWPX listener by what became of them at first: secured, full, address-full, evicted, handshake-failed, handshake-timeout, gone',
+    'result',
+  );
+  readonly uwpxClosed = this.#family(
+    'waggle_uwpx_closed_total',
+    'secured UWPX connections that ended: done, idle, slow-reader, too-long, faults, lost, stopped',
+    'reason',
+  );
+  readonly uwpxMessages = this.#table(
+    'waggle_uwpx_messages_total',
+    'messages of UWPX clients by result: ok, malformed, invalid, unsupported, bad-channel, unknown-device, limited, full, test-push-failed, test-push-limited, busy, timeout, failed',
+    ['request', 'result'],
+  );
+
   // Subscriptions.
   readonly subscriptionChanges = this.#family(
     'waggle_subscription_changes_total',
