@@ -4,8 +4,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { bchatPreset, sessionPreset } from '../../src/legacy/presets.js';
 import { eventually } from '../simulators/eventually.js';
 import { LegacyClient, type LegacyClientOptions } from '../simulators/legacy-client.js';
+import { newAndroidToken, newHuaweiToken, newIosToken } from '../simulators/legacy-world.js';
 import { shorten } from './output.js';
-import type { LegacyWorld } from './legacy-world.js';
+import type { OperatorWorld } from './operator-world.js';
 
 export type PhoneApp = 'session' | 'bchat';
 export type PhoneMaker = 'apple' | 'google' | 'huawei';
@@ -29,17 +30,17 @@ export const newId = (app: PhoneApp): string =>
 export function newToken(maker: PhoneMaker): string {
   switch (maker) {
     case 'apple':
-      return randomBytes(32).toString('hex');
+      return newIosToken();
     case 'google':
-      return `${randomBytes(16).toString('base64url')}:APA91b${randomBytes(100).toString('base64url')}`;
+      return newAndroidToken();
     case 'huawei':
-      return `IQ${randomBytes(48).toString('base64url')}`;
+      return newHuaweiToken();
   }
 }
 
 /** The app with the host and the key that were built into it. */
 export function connect(
-  world: LegacyWorld,
+  world: OperatorWorld,
   httpAddress: string,
   app: PhoneApp,
   options: LegacyClientOptions = {},
@@ -59,7 +60,7 @@ export class Phone {
   isRegistered = true;
 
   constructor(
-    private readonly world: LegacyWorld,
+    private readonly world: OperatorWorld,
     readonly name: string,
     readonly app: PhoneApp,
     readonly maker: PhoneMaker,

@@ -7,7 +7,7 @@ import type { LegacyAnswer } from '../simulators/legacy-client.js';
 import { ServerProcess } from '../simulators/server-process.js';
 import { v1Database } from '../simulators/v1-database.js';
 import { connect, newId, newToken, Phone, seal, type PhoneApp } from './legacy-phones.js';
-import { startLegacyWorld, type LegacyWorld } from './legacy-world.js';
+import { startOperatorWorld, type OperatorWorld } from './operator-world.js';
 import { milliseconds, say, seconds, type Promises, type StayIfAsked } from './output.js';
 
 /** More than the original's library took in one call: it lost them all. */
@@ -17,7 +17,7 @@ const OUTAGE_MESSAGES = 20;
 const LOG_LINES = 12;
 
 interface Scene {
-  readonly world: LegacyWorld;
+  readonly world: OperatorWorld;
   readonly server: ServerProcess;
   readonly promises: Promises;
   /** All whose pushes are counted at the end. */
@@ -32,7 +32,7 @@ interface Scene {
  * away meanwhile, and the server is ended twice. Loopback only.
  */
 export async function runLegacyScenario(promises: Promises, stayIfAsked: StayIfAsked): Promise<void> {
-  const world = await startLegacyWorld();
+  const world = await startOperatorWorld();
   let server: ServerProcess | null = null;
   try {
     const old = await takeOver(world, promises);
@@ -62,7 +62,7 @@ export async function runLegacyScenario(promises: Promises, stayIfAsked: StayIfA
 }
 
 /** What the old server has in its file. */
-async function takeOver(world: LegacyWorld, promises: Promises): Promise<Scene['old']> {
+async function takeOver(world: OperatorWorld, promises: Promises): Promise<Scene['old']> {
   say(`An operator of SPNS v1 moves: its file has an iPhone, and a group of ${OLD_GROUP_MEMBERS} Androids`);
   const iphone = new Phone(world, 'old iPhone', 'session', 'apple');
   const group = newId('session');
@@ -306,7 +306,7 @@ async function call({ world, server }: Scene, app: PhoneApp, id: string, text: s
 
 /** A command line, and what it prints. */
 async function waggle(
-  world: LegacyWorld,
+  world: OperatorWorld,
   ...argv: readonly string[]
 ): Promise<{ code: number; lines: readonly string[] }> {
   const lines: string[] = [];

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createAuthority, createServiceAccount, createTokenKey } from '../simulators/certificates.js';
+import { newPassword } from '../simulators/legacy-world.js';
 import { startApnsStandIn, type ApnsStandIn } from '../simulators/providers/apns-stand-in.js';
 import { startFcmStandIn, type FcmStandIn } from '../simulators/providers/fcm-stand-in.js';
 import { HmsStandIn, startHuaweiOauth } from '../simulators/providers/hms-stand-in.js';
@@ -16,7 +16,7 @@ const HUAWEI_APP_ID = '100000001';
 export const BCHAT_HOST = 'notification.example.org';
 
 /** What an operator of both older servers has: their keys, providers for two apps, and a configuration of ours. */
-export interface LegacyWorld {
+export interface OperatorWorld {
   readonly directory: string;
   readonly configFile: string;
   /** Built into the clients of each app. */
@@ -37,14 +37,14 @@ export interface LegacyWorld {
   close(): Promise<void>;
 }
 
-export async function startLegacyWorld(): Promise<LegacyWorld> {
+export async function startOperatorWorld(): Promise<OperatorWorld> {
   const directory = await mkdtemp(join(tmpdir(), 'waggle-legacy-'));
   await mkdir(join(directory, 'old'));
   const authority = createAuthority();
   const certificate = authority.issueServer();
   const tokenKey = createTokenKey();
   const [sessionPair, bchatPair] = [randomKeyPair(), randomKeyPair()];
-  const [appSecret, statisticsPassword] = [secret(), secret()];
+  const [appSecret, statisticsPassword] = [newPassword(), newPassword()];
 
   const startApns = (port = 0): Promise<ApnsStandIn> =>
     startApnsStandIn({ certificate, topic: TOPIC, tokenKey, port });
@@ -153,5 +153,3 @@ export async function startLegacyWorld(): Promise<LegacyWorld> {
     },
   };
 }
-
-const secret = (): string => randomBytes(24).toString('base64url');
