@@ -188,7 +188,7 @@ export class Metrics {
   // UWPX clients.
   readonly uwpxConnections = this.#family(
     'waggle_uwpx_connections_total',
-    'connections to the UWPX listener by what became of them at first: secured, full, address-full, evicted, handshake-failed, handshake-timeout, gone',
+    'connections to the UWPX listener by what became of them at first: secured, full, address-full, evicted, handshake-failed, handshake-timeout, gone, stopped',
     'result',
   );
   readonly uwpxClosed = this.#family(
