@@ -49,6 +49,7 @@ export function createOnionV4(
     salt,
     unopened: null,
     shed: busy,
+    limited: null,
     failed: encode(internalError),
     async answer(text, isBusy) {
       const parts = parseOnionV4Text(text);

@@ -31,6 +31,8 @@ export interface OnionDialect {
   readonly unopened: Buffer | null;
   /** When there is no room for even the cheapest work. */
   readonly shed: EndpointReply;
+  /** When too much comes from one address. Null: what the other routes answer. */
+  readonly limited: EndpointReply | null;
   /** `isBusy`: to be answered by "come back later". Rejects only for a bug of ours. */
   answer(text: Buffer, isBusy: boolean): Promise<OnionAnswer>;
   /** What is answered after such a bug. */

@@ -1,7 +1,7 @@
 import corsPlugin from '@fastify/cors';
 import rateLimitPlugin from '@fastify/rate-limit';
 import swaggerPlugin from '@fastify/swagger';
-import fastify, { type FastifyError, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyError } from 'fastify';
 import type { OnionOpener } from '../crypto/onion.js';
 import type { Clock } from '../domain/clock.js';
 import type { Log } from '../telemetry/log.js';
@@ -10,9 +10,8 @@ import { SampledLog } from '../telemetry/sampled-log.js';
 import { Admission, type LoopDelayMeter } from './admission.js';
 import { boundAddress, type BoundAddress } from './bound-address.js';
 import { brandDoors, type BrandServices } from './brand-doors.js';
-import { createAddressClassifier, type ClientAddress } from './client-address.js';
+import { createAddressClassifier } from './client-address.js';
 import {
-  comeBackLater,
   internalError,
   methodNotAllowed,
   notFound,
@@ -26,8 +25,9 @@ import { STATISTICS_DATA_PATH, statisticsDataRoute, type StatisticsData } from '
 import { subscribeRoute } from './routes/subscribe.js';
 import { unsubscribeRoute } from './routes/unsubscribe.js';
 import { webpushKeysRoute, type VapidKeysOf } from './routes/webpush-keys.js';
-import type { HttpServerOptions, RateLimitOptions } from './server-options.js';
-import { send, type RateLimitConfig, type Server } from './server-types.js';
+import { RateLimited, rateLimitConfig } from './rate-limit.js';
+import type { HttpServerOptions } from './server-options.js';
+import { send, type Server } from './server-types.js';
 import type { SubscriptionService } from './subscription-service.js';
 
 export interface HttpServerDeps {
@@ -81,7 +81,7 @@ export async function createHttpServer(
   server.setErrorHandler((error: FastifyError | RateLimited, _request, reply) => {
     if (error instanceof RateLimited) {
       metrics.requests.of('rate-limited').add();
-      return send(reply, comeBackLater(429, 'Too many requests, try again later', error.retryAfterSeconds));
+      return send(reply, error.answer);
     }
     const status = error.statusCode ?? 500;
     if (status < 500) return send(reply, textReply(status, 'Bad request'));
@@ -181,36 +181,10 @@ function ignoreContentTypes(server: Server): void {
   });
 }
 
-class RateLimited extends Error {
-  constructor(readonly retryAfterSeconds: number) {
-    super('rate limited');
-  }
-}
-
 /** What is left of a limit is nobody's business; `Retry-After` comes with the refusal. */
 const noHeaders = {
   'x-ratelimit-limit': false,
   'x-ratelimit-remaining': false,
   'x-ratelimit-reset': false,
   'retry-after': false,
-};
-
-function rateLimitConfig(
-  limits: RateLimitOptions,
-  classify: (address: string) => ClientAddress,
-): RateLimitConfig & { readonly cache: number } {
-  return {
-    max: limits.requestsMax,
-    timeWindow: limits.windowSeconds * 1_000,
-    cache: limits.addressesMax,
-    keyGenerator: (request) => classify(addressOf(request)).key,
-    allowList: (request) => classify(addressOf(request)).isExempt,
-    errorResponseBuilder: (_request, context) => new RateLimited(Math.max(1, Math.ceil(context.ttl / 1_000))),
-  };
-}
-
-/** Missing when the connection has ended meanwhile, whatever the type says. */
-const addressOf = (request: FastifyRequest): string => {
-  const address: string | undefined = request.ip;
-  return address ?? '';
 };

@@ -1,3 +1,4 @@
+import { refusingBy } from '../rate-limit.js';
 import { onionSchemas } from '../schemas.js';
 import { serveOnion, type OnionContext, type OnionDialect } from '../serve-onion.js';
 import { send, type RateLimitConfig, type Server } from '../server-types.js';
@@ -11,7 +12,7 @@ export function onionRoute(
   rateLimit: RateLimitConfig,
 ): void {
   server.post(path, {
-    config: { rateLimit },
+    config: { rateLimit: dialect.limited === null ? rateLimit : refusingBy(rateLimit, dialect.limited) },
     schema: onionSchemas[dialect.version],
     handler: async (request, reply) =>
       send(reply, await serveOnion(context, dialect, request.raw, request.host)),

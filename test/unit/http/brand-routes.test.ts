@@ -188,4 +188,23 @@ describe('under load', () => {
     }
     await full.server.close();
   });
+
+  it('never gives clients of version 2 a status that they hold against their path, however much one node sends', async () => {
+    const onionRateLimit = { requestsMax: 2, windowSeconds: 60, addressesMax: 100 };
+    const test = await startTestServer({
+      options: { onionRateLimit, rateLimitExempt: [] },
+      brands: [session],
+    });
+    for (const [path, status] of [
+      ['/loki/v2/lsrpc', 400],
+      ['/oxen/v4/lsrpc', 429],
+    ] as const) {
+      const answers = [];
+      for (let round = 0; round < 3; round += 1) answers.push(await post(`${test.url}${path}`, 'x'));
+      expect(answers.map((answer) => answer.status)).toEqual([400, 400, status]);
+      expect(answers[2]?.body.toString()).toContain('Too many requests');
+    }
+    expect(test.metrics.requests.of('rate-limited').value).toBe(2);
+    await test.server.close();
+  });
 });
