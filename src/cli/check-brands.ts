@@ -19,6 +19,10 @@ export function* checkBrands(config: Config): Iterable<Finding> {
   for (const brand of brands) {
     for (const client of clientServices) yield* checkService(config, brand, client);
     yield* checkRoutes(brand);
+    if (!config.legacy.enabled && brand.v4Path === null) {
+      const message = 'nobody can reach it: legacy.enabled is false, and v4Path is null';
+      yield warning(`brands.${brand.name}`, message);
+    }
   }
   yield* checkPasswords(config, brands);
 }

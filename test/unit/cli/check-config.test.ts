@@ -174,6 +174,11 @@ describe('check-config', () => {
       'legacy: { enabled: false }\nbrands: { session: { statisticsPassword: sec-ret } }',
       'brands.session.statisticsPassword',
     ],
+    [
+      'a brand without a door',
+      'legacy: { enabled: false }\nbrands: { bchat: { v4Path: null } }',
+      'brands.bchat',
+    ],
   ])('warns about %s', async (_, text, part) => {
     const { code, stdout, stderr } = await checkFile(`${text}\n`);
     expect(code).toBe(0);
