@@ -104,7 +104,14 @@ export function createDelivery(deps: DeliveryDeps, options: DeliveryOptions): De
   const store = (push: Push, onLost: () => void, onStored: (() => void) | null): boolean => {
     const actor = actors.get(push.service);
     const dueAtMs = actor?.heldUntilMs() ?? clock.nowMs();
-    const taken = outbox.put({ push, dueAtMs, onLost, ...(onStored === null ? {} : { onStored }) });
+    const taken = outbox.put({
+      push,
+      dueAtMs,
+      // Older clients are told when there is no room, and come again; storage nodes do not.
+      isRepeatable: push.content.kind === 'legacy',
+      onLost,
+      ...(onStored === null ? {} : { onStored }),
+    });
     if (taken) actor?.expectOutbox();
     return taken;
   };

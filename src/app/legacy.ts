@@ -3,9 +3,8 @@ import { WakeTimer } from '../actors/wake-timer.js';
 import type { ServiceName } from '../domain/ids.js';
 import type { BrandServices } from '../http/brand-doors.js';
 import type { StatisticsData } from '../http/routes/statistics-data.js';
-import type { Brand, ClientService } from '../legacy/brand.js';
+import { clientServiceOf, type Brand } from '../legacy/brand.js';
 import { createLegacyDeletedDevices, type LegacyDeletedDevices } from '../legacy/deleted-devices.js';
-import type { LegacyDeviceType } from '../legacy/device.js';
 import { LegacyDirectory } from '../legacy/directory.js';
 import { createLegacyMethods } from '../legacy/methods.js';
 import type { LegacyMethods } from '../legacy/methods-port.js';
@@ -44,13 +43,6 @@ export interface Legacy {
   /** Reads who is registered; nothing is served before. Rejects as the store does. */
   load(): Promise<void>;
 }
-
-const clientServiceOf: Readonly<Record<LegacyDeviceType, ClientService | null>> = {
-  ios: 'apns',
-  android: 'firebase',
-  huawei: 'huawei',
-  unknown: null,
-};
 
 export function createLegacy(
   around: Surroundings,

@@ -1,7 +1,16 @@
 import type { OnionSalt } from '../crypto/onion.js';
+import type { LegacyDeviceType } from './device.js';
 
 /** What clients call the push services; a brand says which notifier of ours each name means. */
 export type ClientService = 'apns' | 'firebase' | 'huawei';
+
+/** By the type of a device; null: never pushed to. */
+export const clientServiceOf = {
+  ios: 'apns',
+  android: 'firebase',
+  huawei: 'huawei',
+  unknown: null,
+} as const satisfies Readonly<Record<LegacyDeviceType, ClientService | null>>;
 
 /**
  * One app and its network: everything in which the older servers of different apps differ. Settings, so that no code

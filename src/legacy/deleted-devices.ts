@@ -1,5 +1,5 @@
 import type { Clock } from '../domain/clock.js';
-import type { ClientService, Brand } from './brand.js';
+import { clientServiceOf, type Brand } from './brand.js';
 import type { LegacyDeviceType } from './device.js';
 import type { DirectoryChange } from './port.js';
 import type { LegacyTombstones, TombstoneCursor, TombstoneFilter } from './tombstones.js';
@@ -45,19 +45,12 @@ export interface LegacyDeletedDevicesDeps {
 /** The brand's other changes wait while a page is brought back. */
 const PAGE_DEVICES = 200;
 
-const clientServices: Readonly<Record<LegacyDeviceType, ClientService | null>> = {
-  ios: 'apns',
-  android: 'firebase',
-  huawei: 'huawei',
-  // Never pushed to.
-  unknown: null,
-};
-const types = Object.keys(clientServices) as readonly LegacyDeviceType[];
+const types = Object.keys(clientServiceOf) as readonly LegacyDeviceType[];
 
 type Services = Brand['services'];
 
 const serviceOf = (services: Services, type: LegacyDeviceType): string | null => {
-  const name = clientServices[type];
+  const name = clientServiceOf[type];
   return name === null ? null : services[name];
 };
 

@@ -55,7 +55,10 @@ export function weightOf({ account, device, content, dedupeKey }: Push): number 
   return data + 2 * device.serviceId.length + OVERHEAD_BYTES;
 }
 
-/** Copies: the buffers of a push are often views into a frame or a slab many times their size. */
+/**
+ * Copies: the buffers of a push are often views into a frame or a slab many times their size. Not of an older client's
+ * message, which is one buffer for all pushes of its notice, by the thousand perhaps.
+ */
 export function waitingRow(
   push: Push,
   { id, dueAtMs, ...rest }: Pick<WaitingRow, 'id' | 'dueAtMs' | 'claimed' | 'onStored' | 'onLost'>,
@@ -68,7 +71,7 @@ export function waitingRow(
     account: Buffer.from(push.account),
     serviceData: device.serviceData === null ? null : Buffer.from(device.serviceData),
     dedupeKey: Buffer.from(push.dedupeKey),
-    payload: Buffer.from(push.content.payload),
+    payload: push.content.kind === 'legacy' ? push.content.payload : Buffer.from(push.content.payload),
     contentKind: push.content.kind,
     priority: push.priority,
     expiresAtMs: Math.floor(push.expiresAtMs),

@@ -10,6 +10,11 @@ export interface OutboxEntry {
    * Ends like a row of `claim`: by `settle`, by another `put`, or, after a crash, by waiting again.
    */
   readonly claimed?: boolean;
+  /**
+   * A new row only: its source comes again when it is refused, so the last of the room is kept for what cannot come
+   * again. One notice of ten kilobytes for a group of thousands would otherwise take all of it.
+   */
+  readonly isRepeatable?: boolean;
   /** Called once when it is committed, with the row's id. */
   readonly onStored?: (outboxId: string) => void;
   /**

@@ -48,6 +48,8 @@ export const defaultOutboxOptions = {
   maxRows: 1_000_000,
 } as const;
 
+/** Of the memory for new rows. */
+const REPEATABLE_SHARE = 0.5;
 const DROP_SLICE = 2000;
 const LEASE_LOOKS = 4;
 /** For rows that this program cannot read. */
@@ -101,7 +103,7 @@ export class PostgresOutbox implements Outbox {
     return recovered;
   }
 
-  put({ push, dueAtMs, claimed = false, onStored, onLost }: OutboxEntry): boolean {
+  put({ push, dueAtMs, claimed = false, isRepeatable = false, onStored, onLost }: OutboxEntry): boolean {
     const { attempts, expiresAtMs } = push;
     if (push.outboxId !== null) {
       const key = push.outboxId;
@@ -117,7 +119,7 @@ export class PostgresOutbox implements Outbox {
       });
       return true;
     }
-    if (!this.#writer.inserts.hasRoomFor(weightOf(push))) return false;
+    if (!this.#writer.inserts.hasRoomFor(weightOf(push), isRepeatable ? REPEATABLE_SHARE : 1)) return false;
     const id = this.#ids.next();
     const key = claimed || onStored !== undefined ? rowIdText(id) : '';
     if (claimed) this.#held.set(key, id);

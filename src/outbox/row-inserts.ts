@@ -67,12 +67,13 @@ export class RowInserts {
     return this.#rows.length === 0;
   }
 
-  hasRoomFor(bytes: number): boolean {
+  /** `share`: how much of the room may be taken by then, above 0 to 1. */
+  hasRoomFor(bytes: number, share = 1): boolean {
     const { maxBufferedEntries, maxBufferedBytes } = this.#parts;
     return (
       !this.#loop.isClosed &&
-      this.#rows.length < maxBufferedEntries &&
-      this.#bytes + bytes <= maxBufferedBytes
+      this.#rows.length < maxBufferedEntries * share &&
+      this.#bytes + bytes <= maxBufferedBytes * share
     );
   }
 

