@@ -5,6 +5,7 @@ import { generateVapidKey, vapidKeyPem } from '../../../src/crypto/vapid-key.js'
 import { systemClock } from '../../../src/domain/clock.js';
 import { parseServiceName } from '../../../src/domain/ids.js';
 import { defaultLegacyLimits } from '../../../src/legacy/limits.js';
+import { defaultHttpServerOptions } from '../../../src/http/server-options.js';
 import { bchatPreset, sessionPreset } from '../../../src/legacy/presets.js';
 import { recipientLimitDefaults } from '../../../src/legacy/recipient-limit.js';
 import { invalidNetwork } from '../../../src/notifiers/endpoint-guard.js';
@@ -98,6 +99,10 @@ describe('what the parts are told', () => {
       maxServices: 2,
       maxInFlight: 9,
     });
+  });
+
+  it('of the door for clients: what the server takes for its defaults', () => {
+    expect(options.httpOptions(loadGood())).toEqual(defaultHttpServerOptions);
   });
 
   it('of brands: what the presets say, and which services', () => {
