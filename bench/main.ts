@@ -3,6 +3,8 @@ import { benchDelivery } from './delivery.js';
 import { benchDrain } from './drain.js';
 import { benchJournal } from './journal.js';
 import { benchLatency } from './latency.js';
+import { benchLegacy } from './legacy.js';
+import { benchImport } from './legacy-import.js';
 import { benchLoad } from './load.js';
 import { benchOutage } from './outage.js';
 import { benchProviders } from './providers.js';
@@ -14,10 +16,10 @@ import { benchThrottle } from './throttle.js';
 /*
  *   npm run bench                    everything
  *   npm run bench -- delivery load   some of: stages providers delivery latency load subscribe outage throttle drain
- *                                    journal
+ *                                    journal legacy import
  *
  * Shorter or harder: --outage-seconds=60 --outage-rate=500 --throttle-rate=500 --drain-rows=30000 --journal-rate=500
- * --journal-seconds=10
+ * --journal-seconds=10 --import-rows=100000; those of legacy are in its file.
  *
  * Everything runs on this machine over loopback, bounded in count and time. Linux and PostgreSQL's binaries are needed,
  * but neither for stages nor for providers.
@@ -41,6 +43,8 @@ const withServer: Readonly<Record<string, (databaseUrl: string, say: Say) => Pro
   throttle: benchThrottle,
   drain: benchDrain,
   journal: benchJournal,
+  legacy: benchLegacy,
+  import: benchImport,
 };
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
