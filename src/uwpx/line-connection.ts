@@ -60,7 +60,7 @@ export class LineConnection {
     this.#proceed();
   }
 
-  /** A message that is being answered gets its answer first. */
+  /** The message that is being answered gets its answer first; what was sent behind it gets none. */
   stop(): void {
     this.#isStopping = true;
     if (this.#state === 'reading') this.#end('stopped');
@@ -96,11 +96,14 @@ export class LineConnection {
   }
 
   #look(): void {
+    if (this.#isStopping) {
+      this.#end('stopped');
+      return;
+    }
     const message = this.#buffer.take();
     if (message !== null) this.#respond(message);
     else if (this.#buffer.isTooLong) this.#end('too-long', errorAnswer('malformed'));
     else if (this.#hasClientEnded) this.#lookAtRest();
-    else if (this.#isStopping) this.#end('stopped');
     else this.#awaitQuiet();
   }
 

@@ -26,7 +26,7 @@ export class UwpxClient {
         resolve();
       });
     });
-    socket.on('error', (error) => {
+    socket.on('error', (error: NodeJS.ErrnoException) => {
       this.error = error;
     });
     socket.on('end', () => {
