@@ -10,7 +10,7 @@ export const legacySection: OptionsOf<Config['legacy']> = {
     default: true,
   }),
   maxTokensPerAccount: wholeNumber({
-    doc: 'Device tokens of one account at most; a further new one is refused. Nothing proves whose account it is, so without a limit anybody could add tokens to it for ever.',
+    doc: 'Device tokens of one account at most; a further new one takes the place of one that is never pushed to or was not registered again for a week, or is refused. Nothing proves whose account it is, so without a limit anybody could add tokens to it for ever.',
     unit: 'tokens',
     default: 50,
     min: 1,
@@ -23,8 +23,8 @@ export const legacySection: OptionsOf<Config['legacy']> = {
     min: 1,
     max: 100_000,
   }),
-  maxGroupsPerAccount: wholeNumber({
-    doc: 'Groups that one account is a member of at most; a further one is refused.',
+  maxGroupsPerRequest: wholeNumber({
+    doc: 'Groups in the list of one register_legacy_groups_only at most; a longer list is refused.',
     unit: 'groups',
     default: 2000,
     min: 1,
@@ -43,6 +43,13 @@ export const legacySection: OptionsOf<Config['legacy']> = {
     default: 5_000_000,
     min: 1,
     max: 500_000_000,
+  }),
+  maxDirectoryBytes: wholeNumber({
+    doc: 'Memory for the devices, accounts and groups of one brand, about; beyond this, too, nothing new is taken. A device with its account takes some 500 bytes, but clients may send ids and tokens ten times as long as usual, and without this bound fill the memory.',
+    unit: 'bytes',
+    default: 512 * MEBIBYTE,
+    min: MEBIBYTE,
+    max: 65_536 * MEBIBYTE,
   }),
   maxRemembered: wholeNumber({
     doc: 'Accounts whose last token went, and groups whose last member left, of which each brand still knows that they were there (as the original does until its restart); beyond this the oldest are forgotten.',

@@ -130,9 +130,10 @@ export interface LegacyConfig {
   readonly enabled: boolean;
   readonly maxTokensPerAccount: number;
   readonly maxMembersPerGroup: number;
-  readonly maxGroupsPerAccount: number;
+  readonly maxGroupsPerRequest: number;
   readonly maxDevices: number;
   readonly maxMemberships: number;
+  readonly maxDirectoryBytes: number;
   readonly maxRemembered: number;
   readonly notifyPerRecipientPerMinute: number;
   readonly notifyBurst: number;

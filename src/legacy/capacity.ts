@@ -7,7 +7,7 @@ export type Room = 'free' | 'account-full' | 'group-full' | 'server-full' | 'lat
 
 export type CapacityLimits = Pick<
   LegacyLimits,
-  'maxTokensPerAccount' | 'maxMembersPerGroup' | 'maxGroupsPerAccount' | 'maxDevices' | 'maxMemberships'
+  'maxTokensPerAccount' | 'maxMembersPerGroup' | 'maxDevices' | 'maxMemberships' | 'maxDirectoryBytes'
 >;
 
 /** Whether there is room for one more: by what is in the directory, and what is on its way there. */
@@ -27,22 +27,23 @@ export class Capacity {
     if (tokens >= limits.maxTokensPerAccount) return 'account-full';
     if (tokens + pending.devicesOf(account) >= limits.maxTokensPerAccount) return 'later';
     const total = directory.deviceCount + pending.size;
-    return known === undefined && total >= limits.maxDevices ? 'server-full' : 'free';
+    const isFull = known === undefined && total >= limits.maxDevices;
+    return isFull || this.#isMemoryFull ? 'server-full' : 'free';
   }
 
-  /** `joining`: groups that the same request has added the account to. */
+  /** `joining`: groups that the same request adds the account to besides. */
   forMember(group: string, account: string, joining = 0): Room {
     const { directory, pending, limits } = this;
     if (directory.isMember(group, account)) return 'free';
-    const groups = directory.groupCountOf(account) + joining;
-    if (groups >= limits.maxGroupsPerAccount) return 'account-full';
     const members = directory.memberCount(group);
     if (members >= limits.maxMembersPerGroup) return 'group-full';
-    const isTaken =
-      groups + pending.membershipsOf(account) >= limits.maxGroupsPerAccount ||
-      members + pending.ofGroup(group) >= limits.maxMembersPerGroup;
-    if (isTaken) return 'later';
+    if (members + pending.ofGroup(group) >= limits.maxMembersPerGroup) return 'later';
     const total = directory.membershipCount + pending.size + joining;
-    return total >= limits.maxMemberships ? 'server-full' : 'free';
+    return total >= limits.maxMemberships || this.#isMemoryFull ? 'server-full' : 'free';
+  }
+
+  /** What is on its way is not counted: it is little (`writeQueueMaxChanges`). */
+  get #isMemoryFull(): boolean {
+    return this.directory.bytes >= this.limits.maxDirectoryBytes;
   }
 }

@@ -1,8 +1,19 @@
 import { assertNever } from '../domain/assert-never.js';
 import type { Brand } from './brand.js';
 import type { LegacyDevice, LegacyMatch } from './device.js';
+import {
+  Account,
+  bytesOfAccount,
+  bytesOfDevice,
+  bytesOfGroup,
+  devicesOf,
+  Group,
+  isPushable,
+  leastUseful,
+  MEMBERSHIP_BYTES,
+  NO_DEVICES,
+} from './directory-entries.js';
 import type { LegacyLimits } from './limits.js';
-import { Members } from './members.js';
 import type { DirectoryChange } from './port.js';
 import { Remembered } from './remembered.js';
 
@@ -15,22 +26,7 @@ export interface LegacyDeviceCounts {
   readonly accounts: number;
 }
 
-const NO_DEVICES: readonly LegacyDevice[] = [];
 const UNTRACKED: LegacyMatch = { kind: 'untracked' };
-
-class Account {
-  /** Never changed in place: `match` hands it out. */
-  devices: readonly LegacyDevice[] = NO_DEVICES;
-  groupCount = 0;
-
-  constructor(readonly id: string) {}
-}
-
-class Group {
-  readonly members = new Members<Account>();
-
-  constructor(readonly id: string) {}
-}
 
 /**
  * Who of one brand is registered where, in memory: what the table holds, for `match` to read without asking anybody.
@@ -51,13 +47,14 @@ export class LegacyDirectory {
   #ios = 0;
   #android = 0;
   #accountsWithDevices = 0;
+  #bytes = 0;
 
   constructor(
     private readonly brand: Pick<Brand, 'groupsOnlySilencesAccount'>,
     limits: Pick<LegacyLimits, 'maxRemembered'>,
   ) {
     this.#emptyAccounts = new Remembered(limits.maxRemembered, (account) => this.#dropUnused(account));
-    this.#emptyGroups = new Remembered(limits.maxRemembered, ({ id }) => this.#groups.delete(id));
+    this.#emptyGroups = new Remembered(limits.maxRemembered, (group) => this.#dropGroup(group));
   }
 
   get deviceCounts(): LegacyDeviceCounts {
@@ -67,6 +64,11 @@ export class LegacyDirectory {
   /** Of all types. */
   get deviceCount(): number {
     return this.#devices.size;
+  }
+
+  /** Memory of everything, about. Ids and tokens are as long as clients make them. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Over all groups. */
@@ -130,9 +132,14 @@ export class LegacyDirectory {
     return this.#accounts.get(account)?.devices.length ?? 0;
   }
 
-  /** Groups that the account is a member of. */
-  groupCountOf(account: string): number {
-    return this.#accounts.get(account)?.groupCount ?? 0;
+  /**
+   * A device of the account that makes room for a new one: of a type that is never pushed to, or not heard of since
+   * `beforeMs` (Unix ms); null when there is none.
+   */
+  idleDevice(account: string, beforeMs: number): LegacyDevice | null {
+    const device = leastUseful(this.#accounts.get(account)?.devices ?? NO_DEVICES);
+    if (device === undefined) return null;
+    return !isPushable(device) || device.registeredAtMs < beforeMs ? device : null;
   }
 
   memberCount(group: string): number {
@@ -182,6 +189,7 @@ export class LegacyDirectory {
     this.#ios = 0;
     this.#android = 0;
     this.#accountsWithDevices = 0;
+    this.#bytes = 0;
   }
 
   /** Null: nobody registered the account, or for groups only. The usual answer is the account's own list. */
@@ -223,6 +231,7 @@ export class LegacyDirectory {
       // Not by spreading, which leaves room for sixteen more.
       account.devices = account.devices.concat(kept);
       this.#emptyAccounts.delete(account);
+      this.#bytes += bytesOfDevice(kept);
     }
     this.#devices.set(kept.token, kept);
     this.#count(kept, 1);
@@ -232,6 +241,7 @@ export class LegacyDirectory {
   #removeDevice(device: LegacyDevice | undefined): boolean {
     if (device === undefined) return false;
     this.#devices.delete(device.token);
+    this.#bytes -= bytesOfDevice(device);
     this.#count(device, -1);
     const account = this.#accountOf(device.account);
     if (account.devices.length > 1) {
@@ -252,12 +262,14 @@ export class LegacyDirectory {
     if (group === undefined) {
       group = new Group(groupId);
       this.#groups.set(groupId, group);
+      this.#bytes += bytesOfGroup(group);
     }
     const account = this.#accountOf(accountId);
     if (!group.members.add(account)) return false;
     this.#emptyGroups.delete(group);
     account.groupCount += 1;
     this.#membershipCount += 1;
+    this.#bytes += MEMBERSHIP_BYTES;
     return true;
   }
 
@@ -267,6 +279,7 @@ export class LegacyDirectory {
     const account = this.#accounts.get(accountId);
     if (account === undefined || !group.members.delete(account)) return true;
     this.#membershipCount -= 1;
+    this.#bytes -= MEMBERSHIP_BYTES;
     if (group.members.size === 0) this.#emptyGroups.add(group);
     account.groupCount -= 1;
     this.#dropUnused(account);
@@ -278,27 +291,23 @@ export class LegacyDirectory {
     if (account === undefined) {
       account = new Account(id);
       this.#accounts.set(id, account);
+      this.#bytes += bytesOfAccount(account);
     }
     return account;
   }
 
   #dropUnused(account: Account): void {
     const isUsed = account.devices.length > 0 || account.groupCount > 0 || this.#emptyAccounts.has(account);
-    if (!isUsed) this.#accounts.delete(account.id);
+    if (!isUsed && this.#accounts.delete(account.id)) this.#bytes -= bytesOfAccount(account);
+  }
+
+  #dropGroup(group: Group): void {
+    this.#groups.delete(group.id);
+    this.#bytes -= bytesOfGroup(group);
   }
 
   #count({ type }: LegacyDevice, by: 1 | -1): void {
     if (type === 'ios') this.#ios += by;
     else if (type !== 'unknown') this.#android += by;
   }
-}
-
-const isPushable = ({ type }: LegacyDevice): boolean => type !== 'unknown';
-
-function devicesOf({ members }: Group): readonly LegacyDevice[] {
-  const all: LegacyDevice[] = [];
-  for (const { devices } of members.values()) {
-    for (const device of devices) if (isPushable(device)) all.push(device);
-  }
-  return all;
 }

@@ -1,13 +1,18 @@
 /** What anybody could fill is bounded: nothing proves whose account, group or token a request is about. */
 export interface LegacyLimits {
-  /** Tokens of one account; a further new one is refused, the ones that are there stay. */
+  /** Tokens of one account; a further new one takes the place of one that is idle, or is refused. */
   readonly maxTokensPerAccount: number;
+  /** A device that was not registered again for so long is idle: apps do it every twelve hours. */
+  readonly idleDeviceMs: number;
   readonly maxMembersPerGroup: number;
-  readonly maxGroupsPerAccount: number;
+  /** In the list of one request. Of one account there is no limit: anybody could use it up for anybody. */
+  readonly maxGroupsPerRequest: number;
   /** Devices of one brand, all together. */
   readonly maxDevices: number;
   /** Members of all groups of one brand. */
   readonly maxMemberships: number;
+  /** Memory of one brand's directory, about; beyond it nothing new is taken, like beyond the other two. Bytes. */
+  readonly maxDirectoryBytes: number;
   /** Accounts without a device, and groups without a member, that are still known; the oldest are forgotten. */
   readonly maxRemembered: number;
   /** Changes that wait to be written; what comes beyond is refused as busy. */
@@ -27,10 +32,12 @@ export interface LegacyLimits {
 
 export const defaultLegacyLimits: LegacyLimits = {
   maxTokensPerAccount: 50,
+  idleDeviceMs: 7 * 86_400_000,
   maxMembersPerGroup: 1000,
-  maxGroupsPerAccount: 2000,
+  maxGroupsPerRequest: 2000,
   maxDevices: 2_000_000,
   maxMemberships: 5_000_000,
+  maxDirectoryBytes: 512 * 1024 * 1024,
   maxRemembered: 10_000,
   writeQueueMaxChanges: 20_000,
   writeBatchMaxChanges: 500,

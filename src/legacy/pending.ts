@@ -10,9 +10,8 @@ export class PendingChanges {
   readonly #tokens = new Counts();
   /** Changes of each group's members. */
   readonly #groups = new Counts();
-  /** Devices, and memberships, that each account may get. */
+  /** Devices that each account may get. */
   readonly #devicesOf = new Counts();
-  readonly #membershipsOf = new Counts();
   #size = 0;
 
   /** All changes. */
@@ -30,10 +29,6 @@ export class PendingChanges {
 
   devicesOf(account: string): number {
     return this.#devicesOf.of(account);
-  }
-
-  membershipsOf(account: string): number {
-    return this.#membershipsOf.of(account);
   }
 
   add(changes: readonly DirectoryChange[]): void {
@@ -56,9 +51,6 @@ export class PendingChanges {
         this.#tokens.add(change.token, by);
         return;
       case 'add-member':
-        this.#groups.add(change.group, by);
-        this.#membershipsOf.add(change.account, by);
-        return;
       case 'remove-member':
         this.#groups.add(change.group, by);
         return;

@@ -32,7 +32,8 @@ export interface RegistrationsDeps {
   readonly registry: LegacyRegistry;
   readonly directory: LegacyDirectory;
   readonly clock: Clock;
-  readonly limits: CapacityLimits & Pick<LegacyLimits, 'quietRepeatMs'>;
+  readonly limits: CapacityLimits &
+    Pick<LegacyLimits, 'quietRepeatMs' | 'idleDeviceMs' | 'maxGroupsPerRequest'>;
 }
 
 type Method = (args: LegacyArguments) => Promise<LegacyAnswer>;
@@ -62,12 +63,21 @@ export function createRegistrations(deps: RegistrationsDeps) {
     groupsOnly: boolean,
   ): DirectoryChange[] | LegacyAnswer {
     const room = capacity.forDevice(token, account);
-    if (room !== 'free') return refusalOf(room);
+    if (room !== 'free' && room !== 'account-full') return refusalOf(room);
     const known = directory.device(token);
     const told = known?.account === account ? known.type : guessDeviceType(token);
     const registeredAtMs = clock.nowMs();
     const device: LegacyDevice = { token, account, type: type ?? told, groupsOnly, registeredAtMs };
-    return known !== undefined && isQuietRepeat(known, device) ? [] : [{ kind: 'set-device', device }];
+    if (known !== undefined && isQuietRepeat(known, device)) return [];
+    const set: DirectoryChange = { kind: 'set-device', device };
+    if (room === 'free') return [set];
+    // Anybody can fill an account with invented tokens, which none of its pushes ever finds dead: those that nobody
+    // keeps up must not keep the phone of its owner out for good.
+    if (pending.devicesOf(account) > 0) return busy;
+    const idle = directory.idleDevice(account, registeredAtMs - limits.idleDeviceMs);
+    if (idle === null) return refusalOf(room);
+    // Perhaps it is moving to another account at this moment.
+    return pending.ofToken(idle.token) > 0 ? busy : [set, { kind: 'remove-device', token: idle.token }];
   }
 
   function isQuietRepeat(known: LegacyDevice, device: LegacyDevice): boolean {
@@ -111,7 +121,7 @@ export function createRegistrations(deps: RegistrationsDeps) {
     if (!registration.ok) return registration.error;
     const changes = deviceChanges(registration.value, true);
     if (!Array.isArray(changes)) return changes;
-    const groups = readGroups(args, limits.maxGroupsPerAccount);
+    const groups = readGroups(args, limits.maxGroupsPerRequest);
     let leftOut = 0;
     let joining = 0;
     for (const group of groups.ok ? groups.value : []) {

@@ -159,14 +159,50 @@ describe('methods of older clients', () => {
     expect(resultsOf(legacy, 'register_legacy_groups_only')).toEqual({ 'partly-done': 1 });
   });
 
-  it('an account is in no more groups than it may be, by one list or by many requests', async () => {
-    const legacy = await setUpLegacy({ limits: { maxGroupsPerAccount: 4 } });
-    await call(legacy, subscribe('g0', 'a'));
+  it('nobody can use up the groups of somebody else: only the list of one request is bounded', async () => {
+    const legacy = await setUpLegacy({ limits: { maxGroupsPerRequest: 4 } });
+    expect(await call(legacy, groupsOnly('invented', 'a', ['x1', 'x2', 'x3', 'x4']))).toEqual(success);
     expect(await call(legacy, groupsOnly('t', 'a', ['g1', 'g2', 'g3', 'g4']))).toEqual(success);
-    await Promise.all(Array.from({ length: 9 }, (_, n) => call(legacy, subscribe(`x${n}`, 'a'))));
-    expect(legacy.directory.groupCountOf('a')).toBe(4);
-    expect(await call(legacy, subscribe('more', 'a'))).toEqual(refusal);
+    expect(await call(legacy, subscribe('g5', 'a'))).toEqual(success);
+    expect(legacy.directory.isMember('g4', 'a') && legacy.directory.isMember('g5', 'a')).toBe(true);
     expect(await call(legacy, groupsOnly('t', 'a', ['1', '2', '3', '4', '5']))).toEqual(refusal);
+  });
+
+  it('a full account takes a new token instead of one that is never pushed to, or was not heard of for a week', async () => {
+    const legacy = await setUpLegacy({ limits: { maxTokensPerAccount: 3 } });
+    const tokens = () => [...legacy.directory.devices()].map(({ token }) => token).sort();
+    await call(legacy, register('t1'));
+    legacy.clock.now += 1;
+    await call(legacy, register('t2'));
+    await call(legacy, ['register', { token: 'invented', pubKey: 'a', device: 'unknown' }]);
+    expect(await call(legacy, register('t3'))).toEqual(success);
+    expect(tokens()).toEqual(['t1', 't2', 't3']);
+    expect(await call(legacy, register('t4'))).toEqual(refusal);
+    legacy.clock.now += 7 * 86_400_000;
+    expect(await call(legacy, register('t4'))).toEqual(success);
+    expect(tokens()).toEqual(['t2', 't3', 't4']);
+    expect(legacy.store.devices('session')).toHaveLength(3);
+    legacy.clock.now += 2;
+    // Two at once must not both count on the same place.
+    const replies = await Promise.all([call(legacy, register('t5')), call(legacy, register('t6'))]);
+    expect(replies).toEqual([success, comeBack]);
+    expect(tokens()).toEqual(['t3', 't4', 't5']);
+  });
+
+  it('what is there is bounded by its memory, too: ids and tokens are as long as clients make them', async () => {
+    const legacy = await setUpLegacy({ limits: { maxDirectoryBytes: 10_000 } });
+    const { directory } = legacy;
+    const long = 'x'.repeat(500);
+    for (let n = 0; n < 100; n += 1) await call(legacy, subscribe(`${long}${n}`, `${long}${n}`));
+    expect(directory.membershipCount).toBeLessThan(10);
+    expect(directory.bytes).toBeLessThan(12_000);
+    expect(await call(legacy, register('t', 'b'))).toEqual(comeBack);
+    expect(await call(legacy, subscribe(`${long}0`, `${long}0`))).toEqual(success);
+    await call(legacy, [
+      'unsubscribe_closed_group',
+      { closedGroupPublicKey: `${long}0`, pubKey: `${long}0` },
+    ]);
+    expect(await call(legacy, register('t', 'b'))).toEqual(success);
   });
 
   it('all devices and all members together are bounded', async () => {
