@@ -13,6 +13,7 @@ import { createRecipientGate, type RecipientGate } from '../legacy/recipient-gat
 import { LegacyRegistry } from '../legacy/registry.js';
 import { answerStatistics } from '../legacy/statistics-answer.js';
 import { LegacyStatistics } from '../legacy/statistics.js';
+import { keepAdvisoryLock } from '../store/kept-lock.js';
 import { PostgresLegacyStore } from '../store/legacy.js';
 import { PostgresLegacyPeriods } from '../store/legacy-periods.js';
 import { PostgresLegacyTombstones } from '../store/legacy-tombstones.js';
@@ -20,6 +21,7 @@ import { createLegacyPipeline, isTooLong, type LegacyExit } from '../streams/leg
 import { SampledLog } from '../telemetry/sampled-log.js';
 import type { Devices } from './devices.js';
 import * as options from './options.js';
+import { StartError } from './start-error.js';
 import type { Storage } from './storage.js';
 import { faultName, type Surroundings } from './surroundings.js';
 
@@ -120,6 +122,39 @@ export function createLegacy(
         : createLegacyMethods({ ...of, notify: (notice) => gate.next(notice), clock, metrics, log, limits });
     return { brand, methods };
   });
+  /** Their clients hear "Success" all the same, as from the original. */
+  function sayWhoIsOutOfReach({ name, services }: Brand, directory: LegacyDirectory): void {
+    const { ios, android } = directory.deviceCounts;
+    const reached: readonly [string, number][] = [
+      [services.apns, ios],
+      [services.firebase, android],
+    ];
+    for (const [service, devices] of reached) {
+      if (devices === 0 || service in config.notifiers) continue;
+      log.warn(
+        { brand: name, service, devices },
+        'no notifier of this name: pushes for these devices are dropped',
+      );
+    }
+  }
+
+  /** Who is registered is in memory: what one process is told, another one would not know until its next start. */
+  async function lockDirectories(): Promise<void> {
+    const lock = await keepAdvisoryLock({
+      database,
+      key: Buffer.from('older clients'),
+      what: 'older clients',
+      retryMs: options.LOCK_RETRY_MS,
+      log,
+    });
+    if (!lock.ok) {
+      throw new StartError(
+        'another process serves older clients from this database, and only one can: set legacy.enabled to false here',
+      );
+    }
+    parts.add(() => lock.value.release());
+  }
+
   return {
     served,
     brands: all,
@@ -135,10 +170,12 @@ export function createLegacy(
       clock,
     }),
     async load() {
+      if (all.length > 0) await lockDirectories();
       await Promise.all(
         all.map(({ registry, statistics }) => Promise.all([registry.load(), statistics.load()])),
       );
       for (const { brand, directory } of all) {
+        sayWhoIsOutOfReach(brand, directory);
         log.info(
           { brand: brand.name, devices: directory.deviceCount, groups: directory.groupCount },
           'older clients loaded',

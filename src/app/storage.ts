@@ -33,7 +33,13 @@ export async function openStorage(around: Surroundings, { server }: Identity): P
   await migrate(database);
   if (database.kind === 'embedded') repeat(options.EMBEDDED_VACUUM_SECONDS, () => vacuumTables(database));
   const key = server.publicKey;
-  const lock = await keepAdvisoryLock({ database, key, retryMs: options.LOCK_RETRY_MS, log });
+  const lock = await keepAdvisoryLock({
+    database,
+    key,
+    what: 'the server key',
+    retryMs: options.LOCK_RETRY_MS,
+    log,
+  });
   if (!lock.ok) throw new StartError('another process uses this server key with this database');
   parts.add(() => lock.value.release());
 

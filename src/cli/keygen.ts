@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { createKeyFile, type KeyFileError } from '../crypto/key-file.js';
+import { createKeyFile, readKeyFile, type KeyFileError } from '../crypto/key-file.js';
 import { createSecretFile, type SecretFileError } from '../crypto/secret-file.js';
 import { createRandomBytes, KEY_BYTES, type RandomBytes } from '../crypto/sodium.js';
 import { generateVapidKey, vapidKeyPem } from '../crypto/vapid-key.js';
@@ -12,6 +12,7 @@ export const keygen: Command = {
   name: 'keygen',
   summary: 'make a private key',
   help: `waggle keygen [x25519|vapid] [FILE]
+waggle keygen --public FILE
 
   x25519                    (default) a key of this server towards storage nodes and for onion requests: 64 hex digits
   vapid                     a key for Web Push (vapidKeyFiles of a notifier of type webpush): PEM; the public key is
@@ -19,6 +20,7 @@ export const keygen: Command = {
   FILE                      write the private key to a new file with mode 0600; a file that is there is never
                             overwritten. Without it the private key goes to standard output and the public key to
                             standard error.
+  --public FILE             only print the public key of an x25519 key file that is there
   --type TYPE, -o, --out FILE    the same as flags
 
 Prints the public key. "serve" makes the x25519 keys that the configuration names by itself when they are missing.
@@ -71,13 +73,18 @@ const keyTypes: ReadonlyMap<string, KeyType> = new Map([
 ] satisfies [string, KeyType][]);
 
 async function runKeygen(argv: readonly string[], world: World): Promise<number> {
-  const options = { type: { type: 'string' }, out: { type: 'string', short: 'o' } } as const;
+  const options = {
+    type: { type: 'string' },
+    out: { type: 'string', short: 'o' },
+    public: { type: 'string' },
+  } as const;
   const parsed = parseArguments(asFlags(argv), options, false);
   if (!parsed.ok) {
     world.complain(`waggle keygen: ${parsed.error}`);
     return exitCodes.usage;
   }
-  const { type = 'x25519', out } = parsed.value.values;
+  const { type = 'x25519', out, public: existing } = parsed.value.values;
+  if (typeof existing === 'string' && existing !== '') return printPublicKey(existing, world);
   const keyType = keyTypes.get(String(type));
   if (keyType === undefined || out === '') {
     const types = [...keyTypes.keys()].join(' or ');
@@ -107,4 +114,15 @@ function asFlags(argv: readonly string[]): readonly string[] {
   const [, file, ...rest] = argv;
   if (file === undefined || file.startsWith('-')) return ['--type', type, ...argv.slice(1)];
   return ['--type', type, '--out', file, ...rest];
+}
+
+/** What clients and storage nodes have of it; nothing of the private part is printed. */
+async function printPublicKey(path: string, world: World): Promise<number> {
+  const read = await readKeyFile(resolve(world.cwd, path));
+  if (!read.ok) {
+    world.complain(`waggle keygen: ${read.error.message}`);
+    return exitCodes.failure;
+  }
+  world.print(read.value.publicKey.toString('hex'));
+  return exitCodes.ok;
 }

@@ -7,8 +7,6 @@ import {
 import type { OnionSalt } from '../crypto/onion.js';
 import { INTERNAL_ERROR_MESSAGE } from '../domain/errors.js';
 import type { LegacyMethods } from '../legacy/methods-port.js';
-import { textReply } from './client-endpoints.js';
-import { TOO_MANY_MESSAGE } from './rate-limit.js';
 import type { OnionAnswer, OnionDialect } from './serve-onion.js';
 import { BUSY_MESSAGE } from './serve-plain.js';
 
@@ -18,10 +16,6 @@ export function createOnionV2(salt: OnionSalt, methods: LegacyMethods): OnionDia
     version: 'v2',
     salt,
     unopened: invalid,
-    // Neither 503 nor 429: these clients drop a path after three answers other than 400 and 404, and every one of
-    // their paths leads here.
-    shed: textReply(400, BUSY_MESSAGE),
-    limited: textReply(400, TOO_MANY_MESSAGE),
     failed,
     async answer(text, isBusy): Promise<OnionAnswer> {
       if (isBusy) return { result: 'busy', text: busy };

@@ -48,8 +48,6 @@ export function createOnionV4(
     version: 'v4',
     salt,
     unopened: null,
-    shed: busy,
-    limited: null,
     failed: encode(internalError),
     async answer(text, isBusy) {
       const parts = parseOnionV4Text(text);

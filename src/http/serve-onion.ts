@@ -4,8 +4,9 @@ import type { OnionOpener, OnionSalt } from '../crypto/onion.js';
 import type { Log } from '../telemetry/log.js';
 import type { SampledLog } from '../telemetry/sampled-log.js';
 import { textReply, type EndpointReply } from './client-endpoints.js';
+import { TOO_MANY_MESSAGE } from './rate-limit.js';
 import { readBody } from './read-body.js';
-import { declaredLength, type ServeContext } from './serve-plain.js';
+import { BUSY_MESSAGE, declaredLength, type ServeContext } from './serve-plain.js';
 
 export interface OnionContext extends ServeContext {
   readonly opener: OnionOpener;
@@ -29,16 +30,20 @@ export interface OnionDialect {
   readonly salt: OnionSalt;
   /** For a frame that none of our keys opens, when its sender can read it; null: nothing but the bare refusal. */
   readonly unopened: Buffer | null;
-  /** When there is no room for even the cheapest work. */
-  readonly shed: EndpointReply;
-  /** When too much comes from one address. Null: what the other routes answer. */
-  readonly limited: EndpointReply | null;
   /** `isBusy`: to be answered by "come back later". Rejects only for a bug of ours. */
   answer(text: Buffer, isBusy: boolean): Promise<OnionAnswer>;
   /** What is answered after such a bug. */
   readonly failed: Buffer;
   wrap(sealed: Buffer): EndpointReply;
 }
+
+/**
+ * When there is no room for even the cheapest work, or too much comes from one address. Neither 503 nor 429: the nodes
+ * drop `Retry-After` on the way, and clients drop a path after three answers other than 400 and 404, though every one
+ * of their paths leads here (spec onion-requests, 7).
+ */
+const shedOnion = textReply(400, BUSY_MESSAGE);
+export const limitedOnion = textReply(400, TOO_MANY_MESSAGE);
 
 /** One answer for every frame that cannot be opened, whatever was wrong with it. */
 const badFrame = textReply(400, 'Invalid onion request');
@@ -58,7 +63,7 @@ export async function serveOnion(
   const { admission, metrics, opener } = context;
   const shed = (): EndpointReply => {
     metrics.onionRequests.of('shed').add();
-    return dialect.shed;
+    return shedOnion;
   };
   const refuse = (): EndpointReply => {
     metrics.onionRequests.of('bad-frame').add();

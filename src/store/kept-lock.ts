@@ -7,6 +7,8 @@ export interface KeptLockOptions {
   readonly database: Pick<Database, 'holdAdvisoryLock'>;
   /** What the lock is for; see `Database.holdAdvisoryLock`. */
   readonly key: Buffer;
+  /** In the log: "the lock on …". */
+  readonly what: string;
   /** How often a lock that was lost is tried for again, milliseconds. */
   readonly retryMs: number;
   readonly log: Log;
@@ -24,7 +26,7 @@ export interface KeptLockOptions {
  * connection is dead, so we go on trying and say so once. Rejects like `holdAdvisoryLock`.
  */
 export async function keepAdvisoryLock(options: KeptLockOptions): Promise<Result<AdvisoryLock, 'held'>> {
-  const { database, key, retryMs, log } = options;
+  const { database, key, what, retryMs, log } = options;
   let current: AdvisoryLock | null = null;
   let timer: NodeJS.Timeout | null = null;
   let released = false;
@@ -35,7 +37,7 @@ export async function keepAdvisoryLock(options: KeptLockOptions): Promise<Result
     if (current === null) return;
     current = null;
     if (released) return;
-    log.warn('the lock on the server key was lost with its database connection');
+    log.warn(`the lock on ${what} was lost with its database connection`);
     saidHeld = false;
     tryLater();
   };
@@ -49,10 +51,10 @@ export async function keepAdvisoryLock(options: KeptLockOptions): Promise<Result
       if (taken.ok && released) return await taken.value.release();
       if (taken.ok) {
         current = taken.value;
-        log.info('the lock on the server key is held again');
+        log.info(`the lock on ${what} is held again`);
         return;
       }
-      if (!saidHeld) log.error('the lock on the server key is held by another connection; trying on');
+      if (!saidHeld) log.error(`the lock on ${what} is held by another connection; trying on`);
       saidHeld = true;
     } catch {
       // The database is away: it is its own business to say so.

@@ -1,6 +1,6 @@
 import { refusingBy } from '../rate-limit.js';
 import { onionSchemas } from '../schemas.js';
-import { serveOnion, type OnionContext, type OnionDialect } from '../serve-onion.js';
+import { limitedOnion, serveOnion, type OnionContext, type OnionDialect } from '../serve-onion.js';
 import { send, type RateLimitConfig, type Server } from '../server-types.js';
 
 /** POST /…/lsrpc of one brand and version: spec onion-requests, section 1. */
@@ -12,7 +12,7 @@ export function onionRoute(
   rateLimit: RateLimitConfig,
 ): void {
   server.post(path, {
-    config: { rateLimit: dialect.limited === null ? rateLimit : refusingBy(rateLimit, dialect.limited) },
+    config: { rateLimit: refusingBy(rateLimit, limitedOnion) },
     schema: onionSchemas[dialect.version],
     handler: async (request, reply) =>
       send(reply, await serveOnion(context, dialect, request.raw, request.host)),

@@ -21,6 +21,17 @@ describe('keygen', () => {
     expect(stdout).not.toContain(readFileSync(file, 'utf8').trim());
   });
 
+  it('prints the public key of a file that is there, and nothing of the private one', async () => {
+    await run(['keygen', '--out', 'keys/public.x25519'], { cwd: directory.path });
+    const { code, stdout, stderr } = await run(['keygen', '--public', 'keys/public.x25519'], {
+      cwd: directory.path,
+    });
+    const key = await readKeyFile(join(directory.path, 'keys/public.x25519'));
+    expect(stdout).toBe(key.ok ? key.value.publicKey.toString('hex') : '');
+    expect([code, stderr]).toEqual([0, '']);
+    expect((await run(['keygen', '--public', 'keys/none'], { cwd: directory.path })).code).toBe(1);
+  });
+
   it('never overwrites a file', async () => {
     const file = join(directory.path, 'there');
     writeFileSync(file, 'precious');
