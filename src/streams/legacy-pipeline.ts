@@ -6,6 +6,7 @@ import type { LegacyNotice } from '../domain/notice.js';
 import type { LegacyContent, Push } from '../domain/push.js';
 import type { Brand } from '../legacy/brand.js';
 import type { LegacyDevice, LegacyDeviceType, LegacyMatch } from '../legacy/device.js';
+import { LargeNotices } from '../legacy/large-notices.js';
 import type { LegacyCounting, LegacyPushType } from '../legacy/statistics.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { createServicesOf } from './legacy-services.js';
@@ -16,7 +17,8 @@ import { stage } from './stage.js';
  * The way of an older client's notice, one synchronous step after the other:
  *
  *   measure  counted; what is too long ends here, as in the original: nobody is told
- *   match    the devices behind its id, from the brand's directory; what nobody registered for ends here
+ *   match    the devices behind its id, from the brand's directory; what nobody registered for ends here, and what
+ *            reaches thousands while others did just now: it may come again
  *   compose  the content once, and one push around it for each device
  *   route    offered to the notifier; no credit → outbox
  *
@@ -117,6 +119,12 @@ export function createLegacyPipeline(deps: LegacyPipelineDeps): LegacyPipeline {
   const { exit, clock, metrics, onFault } = deps;
   const partlyTaken = new PartlyTaken(PARTLY_TAKEN, clock);
   const servicesOf = createServicesOf();
+  const large = new Map<string, LargeNotices>();
+  const largeOf = (brand: string): LargeNotices => {
+    const known = large.get(brand) ?? new LargeNotices(clock);
+    large.set(brand, known);
+    return known;
+  };
 
   const measure = (passage: Passage): Measured | null => {
     const to = deps.brandOf(passage.notice.brand);
@@ -130,13 +138,18 @@ export function createLegacyPipeline(deps: LegacyPipelineDeps): LegacyPipeline {
   };
 
   const match = ({ passage, to }: Measured): Matched | null => {
-    const found = to.directory.match(passage.notice.recipient);
+    const { notice } = passage;
+    const found = to.directory.match(notice.recipient);
+    if (found.kind !== 'untracked' && !largeOf(notice.brand).admit(found.devices.length)) {
+      metrics.legacyLimited.of(notice.brand, 'refused').add();
+      return null;
+    }
     to.statistics.message(found.kind);
     if (found.kind === 'untracked') {
       passage.answer = 'taken';
       return null;
     }
-    return { passage, to, devices: found.devices, reached: partlyTaken.take(passage.notice) };
+    return { passage, to, devices: found.devices, reached: partlyTaken.take(notice) };
   };
 
   const compose = ({ passage, to, devices, reached }: Matched): Composed | null => {

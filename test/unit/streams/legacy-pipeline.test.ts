@@ -160,6 +160,21 @@ describe('the pipeline of older clients', () => {
     expect(new Set(offered.map(({ dedupeKey }) => dedupeKey.toString('hex'))).size).toBe(6);
   });
 
+  it('thousands of devices behind invented ids are woken now and then, and nobody else waits for it', () => {
+    const { register, join, notify, offered, clock, metrics } = setUp();
+    for (let n = 0; n < 12_000; n += 1) register(`05${n % 300}`, `token ${n}`, 'android');
+    for (let n = 0; n < 300; n += 1) for (const group of ['g1', 'g2', 'g3']) join(group, `05${n}`);
+    for (let n = 0; n < 900; n += 1) register('05ff', `mine ${n}`);
+    expect(['g1', 'g2', 'g3'].map((group) => notify(group))).toEqual(['taken', 'busy', 'busy']);
+    expect(offered).toHaveLength(12_000);
+    expect(metrics.legacyLimited.of('session', 'refused').value).toBe(2);
+    for (let time = 0; time < 20; time += 1) expect(notify('05ff')).toBe('taken');
+    clock.now -= 3_600_000;
+    expect(notify('g2')).toBe('busy');
+    clock.now += 3000;
+    expect([notify('g2'), notify('g3')]).toEqual(['taken', 'busy']);
+  });
+
   it('a push of a large group has a key of its own, and does not keep the memory of all keys', () => {
     const { register, notify, offered } = setUp();
     for (let n = 0; n < 200; n += 1) register('05aa', `token ${n}`);
