@@ -76,11 +76,25 @@ export class UwpxService {
 
   /** `message` is without its NUL, and read before this returns. Never rejects. */
   async answer(message: Uint8Array, sender: UwpxSender): Promise<UwpxReply> {
-    if (!sender.isExempt && !this.#messages.take(sender.key, this.parts.clock.nowMs())) {
-      return this.#refuse('unknown', 'limited', 'failed', true);
+    let kind: RefusedRequest['kind'] = 'unknown';
+    try {
+      if (!sender.isExempt && !this.#messages.take(sender.key, this.parts.clock.nowMs())) {
+        return this.#refuse(kind, 'limited', 'failed', true);
+      }
+      const request = parseRequest(message, this.options.limits);
+      if (!request.ok)
+        return this.#refuse(request.error.kind, request.error.fault, request.error.fault, true);
+      kind = request.value.kind;
+      return await this.#answerRequest(request.value, sender);
+    } catch (error) {
+      this.#sampled.note(`failed ${kind}`, (occurrences) =>
+        this.parts.log.warn(
+          { request: kind, failure: error instanceof Error ? error.name : typeof error, occurrences },
+          'UWPX: a message could not be processed',
+        ),
+      );
+      return this.#refuse(kind, 'failed');
     }
-    const request = parseRequest(message, this.options.limits);
-    return request.ok ? this.#answerRequest(request.value, sender) : this.#refuseRequest(request.error);
   }
 
   async #answerRequest(request: UwpxRequest, sender: UwpxSender): Promise<UwpxReply> {
@@ -91,21 +105,11 @@ export class UwpxService {
     const work = this.#perform(request, sender).finally(() => {
       this.#inProgress -= 1;
     });
-    try {
-      const result = await this.#inTime(work);
-      if (result === TIMEOUT) return this.#refuse(kind, 'timeout');
-      if (!result.ok) return this.#refuse(kind, result.error, refusalAnswers[result.error]);
-      this.#count(kind, 'ok');
-      return { bytes: result.value, isFault: false };
-    } catch (error) {
-      this.#sampled.note(`failed ${kind}`, (occurrences) =>
-        this.parts.log.warn(
-          { request: kind, failure: error instanceof Error ? error.name : typeof error, occurrences },
-          'UWPX: a message could not be processed',
-        ),
-      );
-      return this.#refuse(kind, 'failed');
-    }
+    const result = await this.#inTime(work);
+    if (result === TIMEOUT) return this.#refuse(kind, 'timeout');
+    if (!result.ok) return this.#refuse(kind, result.error, refusalAnswers[result.error]);
+    this.#count(kind, 'ok');
+    return { bytes: result.value, isFault: false };
   }
 
   async #perform(
@@ -136,10 +140,6 @@ export class UwpxService {
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  #refuseRequest({ kind, fault }: RefusedRequest): UwpxReply {
-    return this.#refuse(kind, fault, fault, true);
   }
 
   #refuse(

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { connect as connectTls } from 'node:tls';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createRandomBytes } from '../../src/crypto/sodium.js';
+import { silentLog } from '../../src/telemetry/log.js';
+import { defaultListenerLimits } from '../../src/uwpx/listener-options.js';
+import { UwpxListener } from '../../src/uwpx/listener.js';
 import { createAuthority } from '../simulators/certificates.js';
 import { eventually } from '../simulators/eventually.js';
 import { countsOf, UwpxDoor, type UwpxDoorOptions } from '../simulators/uwpx-door.js';
@@ -534,6 +539,35 @@ describe('the certificate', () => {
     const result = await door.listener.reloadCertificate();
     expect(result).toMatchObject({ ok: false });
     expect(JSON.stringify(result)).toContain('certificateFile');
+  });
+});
+
+describe('the door', () => {
+  it('stays shut where another program listens, and without a certificate, and says why', async () => {
+    await open();
+    const address = {
+      host: '127.0.0.1',
+      port: door.port,
+      certificateFile: join(door.directory, 'cert.pem'),
+      keyFile: join(door.directory, 'key.pem'),
+    };
+    const second = (changes: Partial<typeof address>) =>
+      new UwpxListener(
+        {
+          answer: () => Promise.reject(new Error('nobody asks')),
+          classify: (key) => ({ key, isExempt: false }),
+          randomBytes: createRandomBytes(),
+          metrics: door.metrics,
+          log: silentLog(),
+        },
+        { ...address, ...changes },
+        defaultListenerLimits,
+      ).open();
+    expect(await second({})).toEqual({ ok: false, error: `cannot listen on port ${door.port} (EADDRINUSE)` });
+    expect(await second({ keyFile: join(door.directory, 'none.pem') })).toEqual({
+      ok: false,
+      error: 'keyFile: cannot read the file (ENOENT)',
+    });
   });
 });
 
