@@ -32,7 +32,6 @@ export const bareJid = ({ local, domain }: Jid): string => (local === '' ? domai
 const isTooLong = (part: string): boolean => Buffer.byteLength(part) > PART_MAX_BYTES;
 
 const isDomain = (text: string): boolean =>
-   
   text !== '' && !/[\0- "&'/<>@\\\x7f]/.test(text) && !isTooLong(text);
 
 /**
