@@ -56,6 +56,7 @@ export class LegacyStatistics implements LegacyCounting {
   #endMs: number;
   #historyDroppedAtStartMs: number | null = null;
   #collecting: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
   readonly #messages: Readonly<Record<LegacyMessageKind, { add(): void }>>;
   readonly #pushes: Readonly<Record<LegacyPushType, { add(): void }>>;
 
@@ -102,10 +103,23 @@ export class LegacyStatistics implements LegacyCounting {
 
   /**
    * Writes what the database does not have, and drops what is too old. Rejects as the store does; nothing is lost then.
-   * Two calls at once are one. To be called every few seconds, and at the stop.
+   * One at a time: whoever asks during another gets the next one, which holds all that was counted until he asked. To
+   * be called every few seconds, and at the stop.
    */
   collect(): Promise<void> {
-    this.#collecting ??= this.#collect().finally(() => {
+    if (this.#next !== null) return this.#next;
+    if (this.#collecting === null) return this.#start();
+    this.#next = this.#collecting
+      .catch(() => {})
+      .then(() => {
+        this.#next = null;
+        return this.#start();
+      });
+    return this.#next;
+  }
+
+  #start(): Promise<void> {
+    this.#collecting = this.#collect().finally(() => {
       this.#collecting = null;
     });
     return this.#collecting;

@@ -50,6 +50,19 @@ describe('the statistics of a brand', () => {
     expect(text).toContain('waggle_legacy_pushes_total{brand="session",type="huawei"} 2');
   });
 
+  it('whoever asks while they are written gets what was counted until then: at a stop nothing is left', async () => {
+    const { start, rows } = setUp();
+    const statistics = start();
+    statistics.message('account');
+    const first = statistics.collect();
+    // By now the row is on its way.
+    for (let turn = 0; turn < 20 && rows().length === 0; turn += 1) await Promise.resolve();
+    statistics.message('account');
+    await Promise.all([statistics.collect(), statistics.collect()]);
+    expect(rows()).toMatchObject([{ messages: 2 }]);
+    await first;
+  });
+
   it('write a row of zeros when nothing happens, and nothing again until something does', async () => {
     const { start, rows, store } = setUp();
     const statistics = start();
