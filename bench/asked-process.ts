@@ -71,8 +71,9 @@ export class AskedProcess<Calls extends CallTable<Calls>> {
     return answer;
   }
 
+  /** It ends as it should: a profile that it was asked for is written. */
   stop(): void {
-    this.child.kill();
+    this.child.disconnect();
   }
 }
 

@@ -20,9 +20,11 @@ import type { WorldFacts } from './world.js';
  * Apple and Google in a third process.
  *
  *   --legacy-devices=100000 --legacy-groups=10000     who is registered
+ *   --legacy-onion-requests=20000
  *   --legacy-group-notifies=300 --legacy-group-rounds=5 --legacy-group-rate=50
  *   --legacy-rate=2000 --legacy-seconds=60            sustained
  *   --legacy-max-seconds=10 --legacy-registrations=10000
+ *   --legacy-profile                                  writes CPU profiles of the server and of the bare client
  */
 
 /** Of a message; 1,336 characters of base64. */
@@ -39,6 +41,12 @@ const READY_TIMEOUT_MS = 60_000;
 const GROUP_FACTOR = 1.3;
 /** … and so much for the onion request, µs. */
 const ONION_MICROS = 300;
+
+/** The bare client's as well. */
+const flags = (): readonly string[] =>
+  process.argv.includes('--legacy-profile')
+    ? [...AS_STARTED, '--cpu-prof', `--cpu-prof-dir=${join(tmpdir(), 'waggle-profiles')}`]
+    : AS_STARTED;
 
 type Say = (line: string) => void;
 
@@ -111,7 +119,7 @@ async function startServer(
       keys: { onion: [onionKeyPath] },
       notifiers: { firebase: firebaseEntry(facts) },
     };
-    const server = await BenchServer.start(facts, databaseUrl, more, AS_STARTED);
+    const server = await BenchServer.start(facts, databaseUrl, more, flags());
     await until(() => server.isReady(), READY_TIMEOUT_MS);
     const seconds = (performance.now() - startedAt) / 1000;
     return { server, seconds, mib: mibOf(residentBytes(server.pid)) };
@@ -135,8 +143,9 @@ async function startServer(
 
 /** Opened, read and answered, with nobody to push to. */
 async function onionRequests({ say, server, client, providers }: Scene): Promise<void> {
-  await client.ask('prepare', { subject: { kind: 'strangers' }, count: ONION_REQUESTS, bytes: BYTES });
-  const flow = { count: ONION_REQUESTS, seconds: 60, connections: CLIENTS };
+  const count = numberArgument('legacy-onion-requests', ONION_REQUESTS);
+  await client.ask('prepare', { subject: { kind: 'strangers' }, count, bytes: BYTES });
+  const flow = { count, seconds: 60, connections: CLIENTS };
   say('');
   say('`notify` of 1 kB to ids that nobody registered for, CPU of the server per request:');
   say('| | requests per second | CPU | p50 | p99 |');
@@ -166,7 +175,7 @@ async function groupCost(scene: Scene): Promise<void> {
   const rounds = numberArgument('legacy-group-rounds', 5);
   const count = numberArgument('legacy-group-notifies', 300);
   const perSecond = numberArgument('legacy-group-rate', 50);
-  const bare = await AskedProcess.start<LegacyBareCalls>('legacy-bare-process', AS_STARTED);
+  const bare = await AskedProcess.start<LegacyBareCalls>('legacy-bare-process', flags());
   await bare.ask('setup', { facts, people, credentials: await providerCredentials(facts) });
   say('');
   say(
