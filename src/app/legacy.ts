@@ -3,7 +3,7 @@ import { WakeTimer } from '../actors/wake-timer.js';
 import type { ServiceName } from '../domain/ids.js';
 import type { BrandServices } from '../http/brand-doors.js';
 import type { StatisticsData } from '../http/routes/statistics-data.js';
-import { clientServiceOf, type Brand } from '../legacy/brand.js';
+import { clientServiceOf, pushedTypes, type Brand } from '../legacy/brand.js';
 import { createLegacyDeletedDevices, type LegacyDeletedDevices } from '../legacy/deleted-devices.js';
 import { LegacyDirectory } from '../legacy/directory.js';
 import { createLegacyMethods } from '../legacy/methods.js';
@@ -124,12 +124,9 @@ export function createLegacy(
   });
   /** Their clients hear "Success" all the same, as from the original. */
   function sayWhoIsOutOfReach({ name, services }: Brand, directory: LegacyDirectory): void {
-    const { ios, android } = directory.deviceCounts;
-    const reached: readonly [string, number][] = [
-      [services.apns, ios],
-      [services.firebase, android],
-    ];
-    for (const [service, devices] of reached) {
+    for (const type of pushedTypes) {
+      const service = services[clientServiceOf[type]];
+      const devices = directory.countOf(type);
       if (devices === 0 || service in config.notifiers) continue;
       log.warn(
         { brand: name, service, devices },
@@ -165,7 +162,7 @@ export function createLegacy(
       : undefined,
     deleted: createLegacyDeletedDevices({
       tombstones,
-      brands,
+      brands: enabled ? brands : [],
       changeInTurn: (name, choose) => byName.get(name)?.registry.changeInTurn(choose) ?? Promise.resolve(),
       clock,
     }),
@@ -212,7 +209,7 @@ function holderOf(
 }
 
 function devicesOf({ brand, directory }: LegacyBrandParts, service: ServiceName): number {
-  const { ios, android } = directory.deviceCounts;
-  const { apns, firebase } = brand.services;
-  return (apns === service ? ios : 0) + (firebase === service ? android : 0);
+  return pushedTypes
+    .filter((type) => brand.services[clientServiceOf[type]] === service)
+    .reduce((sum, type) => sum + directory.countOf(type), 0);
 }

@@ -29,7 +29,8 @@ ${CONFIG_HELP}
 
 Nothing is written to the files and to the old database. The server must not run while it is imported (for --dry-run it
 may, on PostgreSQL). An import may be repeated, and begun again after it was interrupted: it then changes only what
-differs. It never overwrites what a client has told this server: a registration, a newer signature, a dead device.
+differs. It never overwrites what a client has told this server: a registration, a newer signature, a dead device. But
+who has unregistered here comes back with a file that still has him: import once more before the switch, not after it.
 
 Files are read into memory as a whole, with several times their size. Of several, the later ones win. The old server
 writes its file every three minutes, and not when it is stopped: whoever registers in between has to register again.

@@ -12,14 +12,14 @@ export const legacySection: OptionsOf<Config['legacy']> = {
   maxTokensPerAccount: wholeNumber({
     doc: 'Device tokens of one account at most; a further new one takes the place of one that is never pushed to or was not registered again for a week, or is refused. Nothing proves whose account it is, so without a limit anybody could add tokens to it for ever.',
     unit: 'tokens',
-    default: 50,
+    default: 200,
     min: 1,
     max: 100_000,
   }),
   maxMembersPerGroup: wholeNumber({
     doc: 'Members of one group at most; a further one is refused. One notify reaches all of them.',
     unit: 'accounts',
-    default: 1000,
+    default: 10_000,
     min: 1,
     max: 100_000,
   }),
@@ -68,7 +68,7 @@ export const legacySection: OptionsOf<Config['legacy']> = {
   notifyBurst: wholeNumber({
     doc: 'Notices for one account or group that may come at once.',
     unit: 'notices',
-    default: 100,
+    default: 3000,
     min: 1,
     max: 1_000_000,
   }),

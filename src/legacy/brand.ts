@@ -12,6 +12,9 @@ export const clientServiceOf = {
   unknown: null,
 } as const satisfies Readonly<Record<LegacyDeviceType, ClientService | null>>;
 
+/** Those that are pushed to. */
+export const pushedTypes = ['ios', 'android', 'huawei'] as const;
+
 /**
  * One app and its network: everything in which the older servers of different apps differ. Settings, so that no code
  * asks for a name. Source: spec bchat-push, sections 2, 3.1 and 6.

@@ -1,6 +1,6 @@
 import { assertNever } from '../domain/assert-never.js';
 import type { Brand } from './brand.js';
-import type { LegacyDevice, LegacyMatch } from './device.js';
+import type { LegacyDevice, LegacyDeviceType, LegacyMatch } from './device.js';
 import {
   Account,
   bytesOfAccount,
@@ -44,8 +44,7 @@ export class LegacyDirectory {
   readonly #emptyAccounts: Remembered<Account>;
   readonly #emptyGroups: Remembered<Group>;
   #membershipCount = 0;
-  #ios = 0;
-  #android = 0;
+  readonly #byType = { ios: 0, android: 0, huawei: 0, unknown: 0 };
   #accountsWithDevices = 0;
   #bytes = 0;
 
@@ -58,7 +57,12 @@ export class LegacyDirectory {
   }
 
   get deviceCounts(): LegacyDeviceCounts {
-    return { ios: this.#ios, android: this.#android, accounts: this.#accountsWithDevices };
+    const { ios, android, huawei } = this.#byType;
+    return { ios, android: android + huawei, accounts: this.#accountsWithDevices };
+  }
+
+  countOf(type: LegacyDeviceType): number {
+    return this.#byType[type];
   }
 
   /** Of all types. */
@@ -186,8 +190,7 @@ export class LegacyDirectory {
     this.#emptyAccounts.clear();
     this.#emptyGroups.clear();
     this.#membershipCount = 0;
-    this.#ios = 0;
-    this.#android = 0;
+    Object.assign(this.#byType, { ios: 0, android: 0, huawei: 0, unknown: 0 });
     this.#accountsWithDevices = 0;
     this.#bytes = 0;
   }
@@ -307,7 +310,6 @@ export class LegacyDirectory {
   }
 
   #count({ type }: LegacyDevice, by: 1 | -1): void {
-    if (type === 'ios') this.#ios += by;
-    else if (type !== 'unknown') this.#android += by;
+    this.#byType[type] += by;
   }
 }

@@ -31,9 +31,9 @@ export interface LegacyLimits {
 }
 
 export const defaultLegacyLimits: LegacyLimits = {
-  maxTokensPerAccount: 50,
+  maxTokensPerAccount: 200,
   idleDeviceMs: 7 * 86_400_000,
-  maxMembersPerGroup: 1000,
+  maxMembersPerGroup: 10_000,
   maxGroupsPerRequest: 2000,
   maxDevices: 2_000_000,
   maxMemberships: 5_000_000,

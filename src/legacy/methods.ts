@@ -10,7 +10,7 @@ import type { LegacyMethods } from './methods-port.js';
 import { pythonText } from './python-text.js';
 import { createRegistrations, type RegistrationsDeps } from './registrations.js';
 import { away, busy, done, failed, late, refused, type LegacyAnswer } from './replies.js';
-import { ChangeNotTaken } from './store-failure.js';
+import { ChangeNotTaken, faultOf } from './store-failure.js';
 
 /** `busy`: nothing of it could be taken, neither by a notifier nor by the outbox. */
 export type NoticeVerdict = 'taken' | 'busy';
@@ -77,7 +77,7 @@ export function createLegacyMethods(deps: LegacyMethodsDeps): LegacyMethods {
     }
     sampled.note(method, (occurrences) =>
       log.error(
-        { brand: brand.name, method, err: error, occurrences },
+        { brand: brand.name, method, fault: faultOf(error), occurrences },
         'a request of an older client failed',
       ),
     );

@@ -15,7 +15,7 @@ export interface RecipientLimitOptions {
 
 export const recipientLimitDefaults: RecipientLimitOptions = {
   perMinute: 600,
-  burst: 100,
+  burst: 3000,
   maxRecipients: 100_000,
   maxKept: 10_000,
   maxKeptBytes: 32 * 1024 * 1024,

@@ -6,7 +6,7 @@ import type { LegacyDirectory } from './directory.js';
 import type { LegacyLimits } from './limits.js';
 import { PendingChanges } from './pending.js';
 import type { DirectoryChange, LegacyStore } from './port.js';
-import { ChangeNotTaken, isAboutTheData } from './store-failure.js';
+import { ChangeNotTaken, faultOf, isAboutTheData } from './store-failure.js';
 
 export type RegistryLimits = Pick<
   LegacyLimits,
@@ -245,7 +245,7 @@ export class LegacyRegistry {
     if (error instanceof Error && error.name === 'StoreUnavailable') return;
     this.#sampled.note('commit', (occurrences) =>
       this.deps.log.error(
-        { brand: this.deps.brand.name, err: error, occurrences },
+        { brand: this.deps.brand.name, fault: faultOf(error), occurrences },
         'registrations of older clients cannot be written',
       ),
     );

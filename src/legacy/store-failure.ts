@@ -24,3 +24,6 @@ export function isAboutTheData(error: unknown): boolean {
   if (error.name !== 'StoreQueryError') return true;
   return 'code' in error && typeof error.code === 'string' && /^2[23]/.test(error.code);
 }
+
+/** For the log: a fault's message may quote what must not be in it. */
+export const faultOf = (error: unknown): string => (error instanceof Error ? error.name : typeof error);

@@ -4,7 +4,8 @@ import { booleanCell, numberCell, textCell } from '../store/statement.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
-import { countRows, evictRows, tryRoomLock } from './outbox-statements.js';
+import { evictionShares } from './eviction.js';
+import { countRows, countWaiting, evictRows, tryRoomLock } from './outbox-statements.js';
 
 export interface OutboxBoundOptions {
   /** Rows in the table at most. */
@@ -18,16 +19,15 @@ interface Parts extends OutboxBoundOptions {
   readonly metrics: Metrics;
 }
 
-const SLICE_ROWS = 2000;
-const SLICES_PER_TRANSACTION = 10;
+const TRANSACTION_ROWS = 20_000;
 /** Counting a million rows takes a while: not more often while it does not help. */
 const PAUSE_MS = 1000;
 /** Room is made for some more than the next one, so that not every second has its count. */
 const SLACK = 0.01;
 
 /**
- * The bound of the table. When more rows wait than it allows, the oldest go first: who has waited longest is most
- * likely served by something newer. Counting is dear, so between the counts of the sweep there is an estimate from what
+ * The bound of the table. When more rows wait than it allows, the oldest go first, of the services that have most: who
+ * has waited longest is most likely served by something newer. Counting is dear, so between the counts of the sweep there is an estimate from what
  * this process has added and removed; several instances on one database each enforce the same bound on the whole.
  */
 export class OutboxBound {
@@ -95,20 +95,16 @@ export class OutboxBound {
       const evicted = await database.transaction(async (transaction) => {
         const [lock] = await transaction.rows(tryRoomLock);
         if (!booleanCell(lock, 0)) return null;
-        const [count] = await transaction.rows(countRows);
-        let excess = numberCell(count, 0) - lowRows;
+        const counts = await transaction.rows(countWaiting);
+        const waiting = new Map(counts.map((row) => [textCell(row, 0), numberCell(row, 1)]));
+        let rows = counts.reduce((sum, row) => sum + numberCell(row, 2), 0);
         const byService = new Map<string, number>();
-        for (let slice = 0; slice < SLICES_PER_TRANSACTION && excess > 0; slice += 1) {
-          let gone = 0;
-          for (const row of await transaction.rows(evictRows, [Math.min(excess, SLICE_ROWS)])) {
-            gone += numberCell(row, 1);
-            byService.set(textCell(row, 0), (byService.get(textCell(row, 0)) ?? 0) + numberCell(row, 1));
-          }
-          // The rest is claimed: it ends by itself.
-          if (gone === 0) break;
-          excess -= gone;
+        for (const [service, share] of evictionShares(waiting, Math.min(rows - lowRows, TRANSACTION_ROWS))) {
+          const gone = await transaction.execute(evictRows, [service, share]);
+          if (gone > 0) byService.set(service, gone);
+          rows -= gone;
         }
-        return { byService, rows: excess + lowRows };
+        return { byService, rows };
       });
       if (evicted === null) return;
       this.#note(evicted.byService);

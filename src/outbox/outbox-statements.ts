@@ -102,15 +102,19 @@ export const tryRoomLock = statement(
 
 export const countRows = statement('outbox_count', 'SELECT count(*) FROM outbox');
 
-/** The ids ascend in time: the oldest first. A claimed row is about to end by itself. */
+/** A claimed row is about to end by itself. */
+export const countWaiting = statement(
+  'outbox_count_waiting',
+  'SELECT service, count(*) FILTER (WHERE claimed_by IS NULL), count(*) FROM outbox GROUP BY service',
+);
+
+/** Of one service; the ids ascend in time: the oldest first. */
 export const evictRows = statement(
   'outbox_evict',
-  `WITH gone AS (
-     DELETE FROM outbox WHERE id = ANY (ARRAY(
-       SELECT id FROM outbox WHERE claimed_by IS NULL ORDER BY id LIMIT $1::integer FOR UPDATE SKIP LOCKED
-     )) RETURNING service
-   )
-   SELECT service, count(*) FROM gone GROUP BY service`,
+  `DELETE FROM outbox WHERE id = ANY (ARRAY(
+     SELECT id FROM outbox WHERE service = $1::text AND claimed_by IS NULL
+     ORDER BY id LIMIT $2::integer FOR UPDATE SKIP LOCKED
+   ))`,
 );
 
 export const nextDueRow = statement(

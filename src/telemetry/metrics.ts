@@ -128,7 +128,7 @@ export class Metrics {
   );
   readonly outboxEvicted = this.#family(
     'waggle_outbox_evicted_total',
-    'pushes lost because more waited than the outbox may hold: the oldest go',
+    'pushes lost because more waited than the outbox may hold: the oldest go, of the notifiers that have most',
     'notifier',
   );
   readonly pushesExpired = this.#family(

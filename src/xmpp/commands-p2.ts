@@ -2,6 +2,7 @@ import { assertNever } from '../domain/assert-never.js';
 import type { Command, CommandTools } from './command.js';
 import { TOKEN_MAX_CHARS } from './commands-v1.js';
 import { formMarkup } from './data-form.js';
+import { detached } from './detached.js';
 import { p2Hash } from './identifiers.js';
 import { errorAnswer, resultAnswer, type IqAnswer } from './iq.js';
 import { bareJid, parseJid } from './jid.js';
@@ -109,7 +110,7 @@ function targetOf(service: P2Service, command: Command): P2Target | null {
     service,
     device: p2Hash(bareJid(from), deviceId),
     channel,
-    accountDomain: from.domain,
+    accountDomain: detached(from.domain),
   };
 }
 
@@ -119,7 +120,7 @@ function targetOf(service: P2Service, command: Command): P2Target | null {
  */
 function channelOf(command: Command, deviceId: string): string | null {
   const hash = command.fields?.get('channel')?.trim() ?? '';
-  if (hash !== '') return /^[0-9a-f]{40}$/.test(hash) ? hash : null;
+  if (hash !== '') return /^[0-9a-f]{40}$/.test(hash) ? detached(hash) : null;
   const text = command.fields?.get('muc')?.trim() ?? '';
   if (text === '') return '';
   const room = parseJid(text);
@@ -129,5 +130,5 @@ function channelOf(command: Command, deviceId: string): string | null {
 /** Null when it is missing, blank or too long. Taken as it is, blanks around it included. */
 function fieldOf({ fields }: Command, name: string, maxChars: number): string | null {
   const value = fields?.get(name) ?? '';
-  return value.trim() === '' || value.length > maxChars ? null : value;
+  return value.trim() === '' || value.length > maxChars ? null : detached(value);
 }

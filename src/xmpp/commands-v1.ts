@@ -1,6 +1,7 @@
 import { assertNever } from '../domain/assert-never.js';
 import type { Command, CommandTools } from './command.js';
 import { formMarkup, type FormField } from './data-form.js';
+import { detached } from './detached.js';
 import { newV1SessionId } from './identifiers.js';
 import { errorAnswer, resultAnswer, type IqAnswer } from './iq.js';
 import { element } from './markup.js';
@@ -74,13 +75,13 @@ function targetOf(command: Command): V1Target | null {
   const type = fieldOf(command, 'type', TYPE_MAX_CHARS);
   const node = fieldOf(command, 'node', NODE_MAX_CHARS);
   if (type === null || node === null) return null;
-  return { kind: 'v1', type, node, accountDomain: command.request.from.domain };
+  return { kind: 'v1', type, node, accountDomain: detached(command.request.from.domain) };
 }
 
 /** Null when it is missing, empty or too long. */
 function fieldOf({ fields }: Command, name: string, maxChars: number): string | null {
   const value = fields?.get(name) ?? '';
-  return value === '' || value.length > maxChars ? null : value;
+  return value === '' || value.length > maxChars ? null : detached(value);
 }
 
 function completed(command: Command, tools: CommandTools, fields: readonly FormField[]): IqAnswer {

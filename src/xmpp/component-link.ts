@@ -68,7 +68,7 @@ export class ComponentLink {
       domain: this.entry.domain,
       state: this.#state,
       connects: this.#connects,
-      failures: this.#failures,
+      failures: this.#isStable() ? 0 : this.#failures,
       openRequests: this.#session?.openRequests ?? 0,
       lastEnd: this.#lastEnd,
     };
@@ -132,19 +132,23 @@ export class ComponentLink {
   }
 
   #ended(end: StreamEnd): void {
-    const { clock, options, report } = this.tools;
+    const { report } = this.tools;
     this.#stream = null;
     this.#session = null;
     this.#lastEnd = end.kind;
     report.ended(this.entry.domain, end.kind);
     if (this.#stopping.signal.aborted) return;
-    const wasStable =
-      this.#onlineSinceMs !== null && clock.nowMs() - this.#onlineSinceMs >= options.stableAfterMs;
+    this.#failures = this.#isStable() ? 1 : this.#failures + 1;
     this.#onlineSinceMs = null;
-    this.#failures = wasStable ? 1 : this.#failures + 1;
     const waitMs = this.#waitAfter(end);
     this.#logEnd(end, waitMs);
     this.#retryAfter(waitMs);
+  }
+
+  /** A server that takes us and throws us out at once must not be asked again and again without a pause. */
+  #isStable(): boolean {
+    const { clock, options } = this.tools;
+    return this.#onlineSinceMs !== null && clock.nowMs() - this.#onlineSinceMs >= options.stableAfterMs;
   }
 
   #waitAfter(end: StreamEnd): number {

@@ -154,7 +154,7 @@ export class ComponentStream {
     if (this.#state !== 'online' || socket === null || this.#outgoing === '') return;
     const outgoing = this.#outgoing;
     this.#outgoing = '';
-    if (socket.writableLength + outgoing.length > this.options.maxSendQueueBytes) {
+    if (socket.writableLength + Buffer.byteLength(outgoing) > this.options.maxSendQueueBytes) {
       this.#end({ kind: 'send-queue-full' });
       return;
     }

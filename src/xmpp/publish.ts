@@ -1,6 +1,7 @@
 import { assertNever } from '../domain/assert-never.js';
 import { fail, ok, type Result } from '../domain/result.js';
 import { readFields } from './data-form.js';
+import { detached } from './detached.js';
 import { errorAnswer, resultAnswer, type IqAnswer, type IqHandler, type IqRequest } from './iq.js';
 import { noMarkup } from './markup.js';
 import { ns } from './namespaces.js';
@@ -38,10 +39,10 @@ export function readPublish(request: IqRequest): Result<PublishRequest, StanzaEr
   if (node.length > PUBLISH_FIELD_MAX_CHARS || secret.length > PUBLISH_FIELD_MAX_CHARS) return fail(unknown);
   const { local, resource, domain } = request.from;
   return ok({
-    node,
-    secret,
+    node: detached(node),
+    secret: detached(secret),
     summary: readSummary(notification),
-    senderDomain: domain,
+    senderDomain: detached(domain),
     isFromServer: local === '' && resource === '',
     deadlineMs: request.deadlineMs,
   });
