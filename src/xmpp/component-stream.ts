@@ -95,6 +95,10 @@ export class ComponentStream {
       heard: () => {
         this.#hasHeard = true;
       },
+      // Not at the library's `online`, which comes some promises later: a stanza of the same packet would be lost.
+      accepted: () => {
+        this.#goOnline();
+      },
       stanza: (stanza) => {
         if (this.#state === 'online') this.events.stanza(stanza);
       },
@@ -113,9 +117,6 @@ export class ComponentStream {
 
   #open(): void {
     const entity = this.#entity;
-    entity.on('online', () => {
-      this.#goOnline();
-    });
     // A failure of the socket while opening; everything else that the library calls an error has its own way to #end.
     entity.on('error', (failure: NodeJS.ErrnoException) => {
       if (this.#state === 'opening') this.#end({ kind: 'unreachable', code: failure.code ?? 'unknown' });

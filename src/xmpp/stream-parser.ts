@@ -7,6 +7,8 @@ import { XmlReader, type XmlFault, type XmlLimits } from './xml-reader.js';
 export interface StreamEvents {
   /** Anything at all has come. */
   heard(): void;
+  /** The server has taken our handshake. Stanzas may follow in the same packet. */
+  accepted(): void;
   stanza(stanza: XmlElement): void;
   streamError(condition: string): void;
   badXml(fault: XmlFault | 'invalid-namespace'): void;
@@ -28,8 +30,11 @@ export function streamParserClass(limits: XmlLimits, events: StreamEvents): new 
       },
       stanza: (element) => {
         if (element.is('error', ns.stream)) events.streamError(conditionOf(element));
-        else if (element.is('handshake', ns.component)) this.emit('element', xml('handshake', {}));
-        else events.stanza(element);
+        else if (!element.is('handshake', ns.component)) events.stanza(element);
+        else {
+          this.emit('element', xml('handshake', {}));
+          events.accepted();
+        }
       },
       closed: () => {
         events.closed();

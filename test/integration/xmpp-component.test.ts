@@ -1,3 +1,4 @@
+import vectors from '../vectors/xmpp-push.json' with { type: 'json' };
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PublishOutcome } from '../../src/xmpp/port.js';
 import type { XmlElement } from '../../src/xmpp/xml-element.js';
@@ -46,6 +47,24 @@ describe('the component at an XMPP server', () => {
     expect(published).toMatchObject([{ node: 'node', secret: 'secret', summary: { hasBody: true } }]);
   });
 
+  it.each(['prosody', 'ejabberd'] as const)('sends the handshake that %s took', async (name) => {
+    const recorded = vectors.servers[name].handshake;
+    const secret = recorded.shared_secret;
+    const server = await serverWith({
+      secrets: { 'push.localhost': secret },
+      streamId: recorded.stream_id,
+    });
+    started([entryAt(server.port, { domain: 'push.localhost', secret })]);
+    expect((await server.nthOnline()).handshake).toBe(recorded.handshake_hex);
+  });
+
+  it('answers what comes in one packet with the server\'s "yes"', async () => {
+    const server = await serverWith({ withHandshake: publish('first') });
+    started([entryAt(server.port)]);
+    const connection = await server.nthOnline();
+    await eventually(() => connection.answersTo('first')[0]);
+  });
+
   it('hashes a secret with other than ASCII characters as the UTF-8 that it is', async () => {
     const secret = 'gehëim-密';
     const server = await serverWith({ secrets: { 'push.example': secret } });
@@ -74,8 +93,8 @@ describe('the component at an XMPP server', () => {
       entryAt(server.port, { connections: 2 }),
       entryAt(server.port, { domain: 'push.other', secret: 'other' }),
     ]);
-    await eventually(() => server.online().length === 3);
-    expect(states(underTest)).toEqual(['online', 'online', 'online']);
+    await eventually(() => states(underTest).every((state) => state === 'online'));
+    expect(server.online()).toHaveLength(3);
     for (const [index, connection] of server.online().entries()) {
       const answer = await connection.ask(publish(`${index}`, 'n', 's', connection.domain));
       expect(answer.attribute('from')).toBe(connection.domain);
@@ -140,6 +159,15 @@ describe('a connection that ends', () => {
     expect(new Set(underTest.report.ends)).toEqual(new Set(['unreachable']));
     const server = await serverWith({}, port);
     await server.nthOnline();
+    expect(underTest.component.status()[0]?.failures).toBeGreaterThan(0);
+  });
+
+  it('forgets failures when a connection has lasted', async () => {
+    const server = await serverWith();
+    const { component } = started([entryAt(server.port)], { options: { stableAfterMs: 30 } });
+    (await server.nthOnline(1)).streamError('reset');
+    await server.nthOnline(2);
+    await eventually(() => component.status()[0]?.failures === 0);
   });
 
   it('leaves no answer to a request of the old one on the new one', async () => {
@@ -186,7 +214,7 @@ describe('a connection that ends', () => {
   it('waits after a conflict until the old connection is gone', async () => {
     const server = await serverWith();
     const { component, report } = started([entryAt(server.port, { connections: 2 })]);
-    await eventually(() => report.ends.includes('conflict'));
+    await eventually(() => report.ends.includes('conflict') && report.connects === 1);
     expect(component.status().filter(({ state }) => state === 'online')).toHaveLength(1);
     (await server.nthOnline(1)).streamError('reset');
     await server.nthOnline(2);

@@ -24,6 +24,10 @@ export interface XmppServerSettings {
   manners: Manners;
   /** Answers pings to its own domains, and sends those to the component back to it. */
   answersPings: boolean;
+  /** Null: a new one for each connection. */
+  streamId: string | null;
+  /** Sent in one packet with the answer to the handshake. */
+  withHandshake: string;
 }
 
 /** An XMPP server's side of XEP-0114, over real sockets. */
@@ -42,6 +46,8 @@ export class XmppServer {
       secrets: { 'push.example': 's3cret' },
       manners: 'prosody',
       answersPings: true,
+      streamId: null,
+      withHandshake: '',
       ...settings,
     });
     await new Promise<void>((resolve) => server.#server.listen(port, '127.0.0.1', resolve));
@@ -75,8 +81,10 @@ export class ServerConnection {
   /** The component has closed its side of the stream. */
   hasStreamEnd = false;
   domain = '';
+  /** As the component sent it. */
+  handshake = '';
   readonly stanzas: XmlElement[] = [];
-  readonly #streamId = randomUUID();
+  readonly #streamId: string;
   readonly #answers = new Map<string, (answer: XmlElement) => void>();
   readonly #reader: XmlReader;
 
@@ -84,6 +92,7 @@ export class ServerConnection {
     readonly socket: Socket,
     private readonly server: XmppServer,
   ) {
+    this.#streamId = server.settings.streamId ?? randomUUID();
     this.#reader = new XmlReader(
       { maxStanzaChars: 1_000_000, maxDepth: 100, maxAttributes: 100 },
       {
@@ -163,7 +172,8 @@ export class ServerConnection {
   }
 
   #takeHandshake(hash: string): void {
-    const { manners, secrets } = this.server.settings;
+    this.handshake = hash;
+    const { manners, secrets, withHandshake } = this.server.settings;
     const secret = secrets[this.domain];
     const expected = createHash('sha1').update(`${this.#streamId}${secret}`, 'utf8').digest('hex');
     if (manners === 'no-handshake') return;
@@ -173,7 +183,7 @@ export class ServerConnection {
     } else {
       this.state = 'online';
       this.wasOnline = true;
-      this.write('<handshake/>');
+      this.write(`<handshake/>${withHandshake}`);
     }
   }
 
