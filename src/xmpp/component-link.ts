@@ -184,13 +184,16 @@ export class ComponentLink {
       this.#state = 'draining';
       await this.#drain(session);
     }
-    await stream?.close();
+    const closed = stream?.close();
+    session?.takeUnanswered();
+    await closed;
     this.#state = 'stopped';
   }
 
   async #drain(session: IqSession): Promise<void> {
     const halfMs = this.tools.options.drainMs / 2;
     await within(session.idle(), halfMs);
+    if (session.openRequests === 0) return;
     session.stopTaking();
     await within(session.idle(), halfMs);
     session.answerRest();

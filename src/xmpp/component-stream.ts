@@ -10,6 +10,7 @@ import type { XmlElement } from './xml-element.js';
 export interface ComponentStreamEvents {
   /** The server has taken our handshake. */
   online(): void;
+  /** While closing, too: what was under way to us when we closed our side. It cannot be answered any more. */
   stanza(stanza: XmlElement): void;
   /** Once, and the last of all. */
   ended(end: StreamEnd): void;
@@ -100,7 +101,7 @@ export class ComponentStream {
         this.#goOnline();
       },
       stanza: (stanza) => {
-        if (this.#state === 'online') this.events.stanza(stanza);
+        if (this.#state === 'online' || this.#state === 'closing') this.events.stanza(stanza);
       },
       streamError: (condition) => {
         this.#endByError(condition);

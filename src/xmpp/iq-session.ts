@@ -60,6 +60,11 @@ export class IqSession {
     this.#isTaking = false;
   }
 
+  /** No answer can be sent any more. What still comes is handed on all the same: a push without an answer is a push. */
+  takeUnanswered(): void {
+    this.#isTaking = true;
+  }
+
   /** Resolves when nothing is under way, at once when nothing is. */
   idle(): Promise<void> {
     if (this.#open.size === 0) return Promise.resolve();

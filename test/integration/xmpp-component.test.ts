@@ -445,6 +445,21 @@ describe('a stop', () => {
     expect(connection.hasStreamEnd).toBe(true);
   });
 
+  it('hands on what was under way to us when we closed our side', async () => {
+    const server = await serverWith();
+    const { component, published, report } = started([entryAt(server.port)]);
+    const connection = await server.nthOnline();
+    connection.holdsEnd = true;
+    const stopped = component.stop();
+    await eventually(() => connection.hasStreamEnd);
+    connection.write(publish('late', 'late'));
+    await eventually(() => published.length === 1);
+    connection.socket.end('</stream:stream>');
+    await stopped;
+    expect(report.lost).toBe(1);
+    expect(connection.stanzas).toEqual([]);
+  });
+
   it('does not wait for a server that does not close its side', async () => {
     const server = await serverWith();
     const { component } = started([entryAt(server.port)], { options: { closeTimeoutMs: 50 } });

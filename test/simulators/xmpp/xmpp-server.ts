@@ -80,6 +80,8 @@ export class ServerConnection {
   wasOnline = false;
   /** The component has closed its side of the stream. */
   hasStreamEnd = false;
+  /** Does not answer the end of the component's stream with its own. */
+  holdsEnd = false;
   domain = '';
   /** As the component sent it. */
   handshake = '';
@@ -104,7 +106,7 @@ export class ServerConnection {
         },
         closed: () => {
           this.hasStreamEnd = true;
-          if (this.state === 'online') socket.end('</stream:stream>');
+          if (this.state === 'online' && !this.holdsEnd) socket.end('</stream:stream>');
         },
       },
     );
