@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { statement, textCell } from '../../src/store/statement.js';
 import { describeWithPostgres } from '../simulators/databases.js';
 import { eventually } from '../simulators/eventually.js';
@@ -7,6 +7,9 @@ import { TcpRelay } from '../simulators/providers/tcp-relay.js';
 import { ServerProcess } from '../simulators/server-process.js';
 import { newAndroid, register, success, type Phone } from './legacy-support.js';
 import { inParallel, pause, withDatabase } from './support.js';
+
+// Servers start several times, which takes a while on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const PHONES = 60;
 const AWAY_MS = 4000;

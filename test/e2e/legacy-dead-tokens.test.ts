@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describeWithPostgres } from '../simulators/databases.js';
 import { eventually } from '../simulators/eventually.js';
 import type { LegacyClient } from '../simulators/legacy-client.js';
@@ -14,6 +14,9 @@ import { fcmError } from '../simulators/providers/fcm-stand-in.js';
 import { hmsAnswer } from '../simulators/providers/hms-stand-in.js';
 import { ServerProcess } from '../simulators/server-process.js';
 import { newIphone, pushesMade, register, soon, success, waggle, type Phone } from './legacy-support.js';
+
+// Servers start several times, which takes a while on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const devices = (server: ServerProcess, { brand }: LegacySide): Promise<number> =>
   server.metric(`waggle_legacy_devices{brand="${brand.name}"}`);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { readKeyFile } from '../../src/crypto/key-file.js';
 import { describeWithPostgres } from '../simulators/databases.js';
@@ -22,6 +22,9 @@ import { ServerProcess } from '../simulators/server-process.js';
 import { newIphone, register, soon, success, type Phone } from './legacy-support.js';
 import { Secrets } from './secrets.js';
 import { withDatabase } from './support.js';
+
+// Servers start several times, which takes a while on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 interface Settings {
   readonly notifiers: Readonly<Record<string, Readonly<Record<string, string>>>>;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { numberCell, statement } from '../../src/store/statement.js';
 import { describeWithPostgres } from '../simulators/databases.js';
 import { eventually } from '../simulators/eventually.js';
@@ -13,6 +13,9 @@ import {
 import { ServerProcess } from '../simulators/server-process.js';
 import { newAndroid, newIphone, pushesMade, register, success, type Phone } from './legacy-support.js';
 import { inParallel, pause, withDatabase } from './support.js';
+
+// Servers start several times, which takes a while on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const WIDTH = 32;
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describeWithPostgres } from '../simulators/databases.js';
 import { eventually } from '../simulators/eventually.js';
 import {
@@ -10,6 +10,9 @@ import {
 } from '../simulators/legacy-world.js';
 import { ServerProcess } from '../simulators/server-process.js';
 import { newAndroid, newIphone, register, success, sumOf } from './legacy-support.js';
+
+// Servers start several times, which takes a while on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 interface Row {
   readonly start_date: string;
