@@ -136,7 +136,7 @@ function frame(account: Buffer, namespace: number, data: string): Buffer {
 function makePush(service: string, payload: Buffer): Push {
   return {
     service: service as ServiceName,
-    account: Buffer.alloc(33, 5) as AccountId,
+    account: Buffer.alloc(33, 5),
     device: { serviceId: 'd'.repeat(64) as ServiceId, serviceData: null },
     content: { kind: 'unsealed', payload },
     priority: 'high',
