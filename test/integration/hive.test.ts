@@ -8,7 +8,7 @@ import { encode } from '../../src/codec/bencode.js';
 import { createRandomBytes } from '../../src/crypto/sodium.js';
 import { randomNonces } from '../../src/crypto/seal.js';
 import { systemClock } from '../../src/domain/clock.js';
-import type { AccountId, ServiceId, ServiceName } from '../../src/domain/ids.js';
+import type { ServiceId, ServiceName } from '../../src/domain/ids.js';
 import type { Push } from '../../src/domain/push.js';
 import type { Subscription } from '../../src/domain/subscription.js';
 import type { ExternalNotifier } from '../../src/hive/external-notifier.js';
