@@ -94,6 +94,11 @@ export class PostgresOutbox implements Outbox {
     return this.#bound.isFull;
   }
 
+  /** New rows that the database has not committed yet: a crash would lose them. */
+  get unwritten(): number {
+    return this.#writer.inserts.waiting.length;
+  }
+
   /** Takes back what the previous run had claimed (how many) and keeps the leases from now on. */
   async start(): Promise<number> {
     const { database, instanceId, leaseMs } = this.#options;

@@ -44,6 +44,7 @@ export interface GaugeSources {
   readonly outbox: {
     stats(): Promise<ReadonlyMap<string, { readonly waiting: number }>>;
     readonly isFull: boolean;
+    readonly unwritten: number;
   };
   /** Services whose dead tokens are not removed now, because there are too many. */
   readonly deadTokenGuard: { alarmed(): readonly string[] };
@@ -166,6 +167,11 @@ export function registerGauges(
   );
   metrics.asyncLabelledGauge('waggle_outbox_waiting', 'pushes waiting in the outbox', 'notifier', async () =>
     [...(await outbox.stats())].map(([service, { waiting }]) => [service, waiting] as const),
+  );
+  metrics.gauge(
+    'waggle_outbox_unwritten',
+    'of these: not committed yet, so that a crash would lose them',
+    () => outbox.unwritten,
   );
   metrics.gauge('waggle_outbox_full', '1 while the last sweep found the outbox at its bound', () =>
     outbox.isFull ? 1 : 0,

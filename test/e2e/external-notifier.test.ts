@@ -84,9 +84,9 @@ async function leaveWaiting(
   const messages = Array.from({ length: WAITING }, (_, index) => makeMessage(account, `waits ${index}`));
   for (const message of messages) around.network.deliver(message);
   const waiting = `waggle_outbox_waiting{notifier="${SERVICE}"}`;
-  await eventually(async () => (await running.metric(waiting)) === WAITING, {
-    what: 'all pushes in the outbox',
-  });
+  const isStored = async (): Promise<boolean> =>
+    (await running.metric(waiting)) === WAITING && (await running.metric('waggle_outbox_unwritten')) === 0;
+  await eventually(isStored, { what: 'all pushes in the outbox, and committed' });
   return messages;
 }
 

@@ -17,7 +17,7 @@ describe('docs/metrics.md', () => {
         lastListAtMs: null,
       }),
       actors: new Map(),
-      outbox: { stats: () => Promise.resolve(new Map()), isFull: false },
+      outbox: { stats: () => Promise.resolve(new Map()), isFull: false, unwritten: 0 },
       deadTokenGuard: { alarmed: () => [] },
       clock: { nowMs: () => 0 },
       loadSeconds: () => 0,
