@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { bchatPreset, sessionPreset } from '../../src/legacy/presets.js';
+import { bchatPreset, sessionPreset } from '../simulators/brand-presets.js';
 import { eventually } from '../simulators/eventually.js';
 import { LegacyClient, type LegacyClientOptions } from '../simulators/legacy-client.js';
 import { newAndroidToken, newHuaweiToken, newIosToken } from '../simulators/legacy-world.js';

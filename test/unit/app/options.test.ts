@@ -6,7 +6,7 @@ import { systemClock } from '../../../src/domain/clock.js';
 import { parseServiceName } from '../../../src/domain/ids.js';
 import { defaultLegacyLimits } from '../../../src/legacy/limits.js';
 import { defaultHttpServerOptions } from '../../../src/http/server-options.js';
-import { bchatPreset, sessionPreset } from '../../../src/legacy/presets.js';
+import { bchatPreset, sessionPreset } from '../../simulators/brand-presets.js';
 import { recipientLimitDefaults } from '../../../src/legacy/recipient-limit.js';
 import { invalidNetwork } from '../../../src/notifiers/endpoint-guard.js';
 import { parseMarkers } from '../../../src/notifiers/markers.js';

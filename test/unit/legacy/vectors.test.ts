@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LegacyDirectory } from '../../../src/legacy/directory.js';
 import { defaultLegacyLimits } from '../../../src/legacy/limits.js';
 import type { LegacyReply } from '../../../src/legacy/methods-port.js';
-import { bchatPreset, sessionPreset } from '../../../src/legacy/presets.js';
+import { bchatPreset, sessionPreset } from '../../simulators/brand-presets.js';
 import { bchatBrand, sessionBrand } from '../../simulators/legacy-brands.js';
 import { MemoryLegacyStore } from '../../simulators/memory-legacy-store.js';
 import { setUpLegacy, sorted, stateOf, success, type LegacyUnderTest } from './support.js';

@@ -1,4 +1,4 @@
-import type { Brand } from './brand.js';
+import type { Brand } from '../../src/legacy/brand.js';
 
 /** What an app's clients rely on. The rest of a brand is the installation's: its notifiers and its password. */
 export type BrandPreset = Omit<Brand, 'services' | 'statisticsPassword'>;
