@@ -26,6 +26,7 @@ const rooms = {
     'notifiers',
     'store',
     'outbox',
+    'legacy',
     'network',
     'streams',
   ],

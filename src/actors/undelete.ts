@@ -1,6 +1,7 @@
 import { nowSeconds, type Clock } from '../domain/clock.js';
 import type { ServiceName } from '../domain/ids.js';
 import type { Subscription } from '../domain/subscription.js';
+import type { DeletedLegacyDevices } from '../legacy/deleted-devices.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { SubscriptionActors } from './subscription.js';
 
@@ -21,13 +22,6 @@ export interface RestoredSubscriptions {
 export interface UndeleteReport extends RestoredSubscriptions {
   /** Devices of older clients. */
   readonly legacyRestored: number;
-}
-
-/** One brand's devices of one service. */
-export interface DeletedLegacyDevices {
-  readonly brand: string;
-  readonly service: string;
-  readonly devices: number;
 }
 
 export interface UndeleteDeps {

@@ -64,6 +64,10 @@ export function createLegacy(
   const periodStore = new PostgresLegacyPeriods(database);
   const brands = options.brands(config);
 
+  // Given up when the last change is written, and not before.
+  let unlock = async (): Promise<void> => {};
+  parts.add(() => unlock());
+
   const all: readonly LegacyBrandParts[] = (enabled ? brands : []).map((brand) => {
     const directory = new LegacyDirectory(brand, limits);
     const registry = new LegacyRegistry({ brand, store, directory, clock, log, limits });
@@ -149,7 +153,7 @@ export function createLegacy(
         'another process serves older clients from this database, and only one can: set legacy.enabled to false here',
       );
     }
-    parts.add(() => lock.value.release());
+    unlock = () => lock.value.release();
   }
 
   return {

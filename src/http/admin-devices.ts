@@ -1,6 +1,7 @@
 import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify';
 import { parseServiceName, type ServiceName } from '../domain/ids.js';
 import { fail, ok, type Result } from '../domain/result.js';
+import type { DeletedLegacyDevices } from '../legacy/deleted-devices.js';
 
 export interface UndeleteRequest {
   /** Null = of every service. */
@@ -9,12 +10,6 @@ export interface UndeleteRequest {
   readonly removedSinceMs: number;
   /** Only count. */
   readonly dryRun: boolean;
-}
-
-export interface DeletedLegacyDevices {
-  readonly brand: string;
-  readonly service: string;
-  readonly devices: number;
 }
 
 export interface UndeleteReport {

@@ -1,4 +1,4 @@
-import { guessDeviceType, ID_MAX_CHARACTERS, TOKEN_MAX_BYTES } from '../legacy/arguments.js';
+import { guessDeviceType, ID_MAX_BYTES, ID_MAX_CHARACTERS, TOKEN_MAX_BYTES } from '../legacy/arguments.js';
 import type { LegacyDevice, LegacyDeviceType } from '../legacy/device.js';
 import type { LegacyPeriod } from '../legacy/port.js';
 import type { Rejections } from './rejections.js';
@@ -9,7 +9,6 @@ const GROUPS = 'closed_group_table';
 const STATISTICS = 'statistics_table';
 
 /** The columns of ours hold no more. */
-const ID_MAX_BYTES = 1024;
 const counterColumns = [
   'ios_pn_number',
   'android_pn_number',

@@ -11,7 +11,7 @@ type Checked<Value> = Result<Value, LegacyAnswer>;
 /** Ids of clients have 66. */
 export const ID_MAX_CHARACTERS = 512;
 /** What the table holds of one. */
-const ID_MAX_BYTES = 1024;
+export const ID_MAX_BYTES = 1024;
 export const TOKEN_MAX_BYTES = 999;
 /** Data up to this is sent, longer data is left out. Characters. Source: spec session-push-v1, 4. */
 export const DATA_MAX_CHARACTERS = 10_240;

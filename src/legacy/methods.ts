@@ -12,7 +12,7 @@ import { createRegistrations, type RegistrationsDeps } from './registrations.js'
 import { away, busy, done, failed, late, refused, type LegacyAnswer } from './replies.js';
 import { ChangeNotTaken, faultOf } from './store-failure.js';
 
-/** `busy`: nothing of it could be taken, neither by a notifier nor by the outbox. */
+/** `busy`: some of it could be taken neither by a notifier nor by the outbox; the client is to come again. */
 export type NoticeVerdict = 'taken' | 'busy';
 
 export interface LegacyMethodsDeps extends RegistrationsDeps {

@@ -1,3 +1,4 @@
+import { againAfterCollision } from './collisions.js';
 import { StoreQueryError, StoreUnavailable } from './errors.js';
 
 export interface BatchWriterOptions {
@@ -10,8 +11,6 @@ export interface BatchWriterOptions {
   /** Rows waiting for a statement; what comes beyond is refused as busy. */
   readonly maxQueued: number;
 }
-
-const MAX_ATTEMPTS = 3;
 
 interface Waiting<Item, Answer> {
   readonly item: Item;
@@ -97,7 +96,7 @@ export class BatchWriter<Item, Answer> {
 
   async #writeBatch(batch: readonly Waiting<Item, Answer>[]): Promise<void> {
     try {
-      const answers = await this.#writeItems(batch.map(({ item }) => item));
+      const answers = await againAfterCollision(() => this.write(batch.map(({ item }) => item)));
       for (const [index, { resolve, reject }] of batch.entries()) {
         const answer = answers[index];
         if (answer === undefined) reject(new TypeError('a batch has one answer per item'));
@@ -108,18 +107,6 @@ export class BatchWriter<Item, Answer> {
         for (const waiting of batch) await this.#writeBatch([waiting]);
       } else {
         for (const { reject } of batch) reject(error);
-      }
-    }
-  }
-
-  /** A collision with another process (a deadlock, a serialization failure) is nobody's fault: again. */
-  async #writeItems(items: readonly Item[]): Promise<readonly Answer[]> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.write(items);
-      } catch (error) {
-        const collided = error instanceof StoreUnavailable && error.reason === 'busy' && error.code !== null;
-        if (!collided || attempt === MAX_ATTEMPTS) throw error;
       }
     }
   }

@@ -1,7 +1,7 @@
 import { parseServiceName, type ServiceName } from '../domain/ids.js';
 import { SIGNATURE_LIFETIME_SECONDS, type Subscription } from '../domain/subscription.js';
+import { againAfterCollision } from './collisions.js';
 import type { Database } from './database.js';
-import { StoreUnavailable } from './errors.js';
 import { nullableNumberCell, numberCell, textCell, type Parameter, type Row } from './statement.js';
 import { SubscriptionPageReader } from './subscription-pages.js';
 import {
@@ -28,7 +28,6 @@ export interface RestoredPage {
 }
 
 const DROP_SLICE = 2000;
-const MAX_ATTEMPTS = 3;
 
 /**
  * Subscriptions that were removed because their devices were called dead (`SubscriptionStore.removeIfNotRenewedSince`).
@@ -90,14 +89,7 @@ export class Tombstones {
 
   /** A subscribe for one of the keys at the same moment may deadlock with us, which is nobody's fault: again. */
   async #restore(values: readonly Parameter[]): Promise<Row | undefined> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const [row] = await this.database.rows(restoreTombstones, values);
-        return row;
-      } catch (error) {
-        const collided = error instanceof StoreUnavailable && error.reason === 'busy' && error.code !== null;
-        if (!collided || attempt === MAX_ATTEMPTS) throw error;
-      }
-    }
+    const [row] = await againAfterCollision(() => this.database.rows(restoreTombstones, values));
+    return row;
   }
 }
