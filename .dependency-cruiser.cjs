@@ -10,12 +10,24 @@ const rooms = {
   notifiers: ['domain', 'delivery-rules', 'codec', 'crypto'],
   legacy: ['domain', 'delivery-rules', 'codec', 'crypto'],
   xmpp: ['domain', 'delivery-rules', 'codec', 'crypto'],
+  // Who registered to be woken by XMPP servers; it implements what xmpp asks for.
+  'xmpp-devices': ['domain', 'delivery-rules', 'codec', 'crypto', 'xmpp'],
   uwpx: ['domain', 'delivery-rules', 'codec', 'crypto'],
-  // It implements the ports of legacy.
-  store: ['domain', 'codec', 'crypto', 'legacy'],
+  // It implements the ports of legacy, xmpp-devices and uwpx.
+  store: ['domain', 'codec', 'crypto', 'legacy', 'xmpp-devices', 'uwpx'],
   outbox: ['domain', 'codec', 'crypto', 'store'],
   network: ['domain', 'codec', 'crypto', 'subscription-index', 'oxenmq'],
-  streams: ['domain', 'codec', 'crypto', 'subscription-index', 'notifiers', 'outbox', 'legacy'],
+  streams: [
+    'domain',
+    'delivery-rules',
+    'codec',
+    'crypto',
+    'subscription-index',
+    'notifiers',
+    'outbox',
+    'legacy',
+    'xmpp',
+  ],
   actors: [
     'domain',
     'codec',
@@ -27,16 +39,18 @@ const rooms = {
     'store',
     'outbox',
     'legacy',
+    'xmpp-devices',
+    'uwpx',
     'network',
     'streams',
   ],
   // The doors for external notifiers and local tools over OxenMQ.
   hive: ['domain', 'codec', 'crypto', 'oxenmq', 'notifiers'],
   // The stores of other servers.
-  import: ['domain', 'legacy', 'store'],
+  import: ['domain', 'codec', 'crypto', 'legacy', 'xmpp', 'xmpp-devices', 'uwpx', 'store'],
   lifecycle: ['domain'],
   config: ['domain'],
-  http: ['domain', 'codec', 'crypto', 'notifiers', 'legacy'],
+  http: ['domain', 'codec', 'crypto', 'notifiers', 'legacy', 'xmpp'],
   cli: null,
 };
 const everybody = ['telemetry', 'config'];
@@ -75,7 +89,8 @@ module.exports = {
     only('sodium-native', 'crypto/'),
     only('sql.js', 'import/'),
     only('undici', 'notifiers/'),
-    only('@xmpp/', 'xmpp/'),
+    only('@xmpp/component', 'xmpp/'),
+    only('@xmpp/client', 'uwpx/'),
     only('node-apn', 'notifiers/apns/'),
     only('firebase-admin', 'notifiers/firebase/'),
     only('fastify', 'http/'),

@@ -25,8 +25,17 @@ export interface LegacyContent {
   readonly payload: Buffer;
 }
 
+/**
+ * A call to wake up that says nothing of what happened: what `encodeWakeMessage` makes of it. Equal ones share one buffer.
+ * Spec xmpp-push, 10.3 and 11; uwpx-push, 6.2.
+ */
+export interface WakeContent {
+  readonly kind: 'wake';
+  readonly payload: Buffer;
+}
+
 /** What is sent; each source of notices adds its own kind. */
-export type PushContent = SealedContent | UnsealedContent | LegacyContent;
+export type PushContent = SealedContent | UnsealedContent | LegacyContent | WakeContent;
 
 export type PushPriority = 'high' | 'normal';
 
@@ -49,3 +58,22 @@ export interface Push {
   /** The outbox row that it came back from; null for one that never waited. */
   readonly outboxId: string | null;
 }
+
+/** What became of a push, for the source that must answer for it. */
+export type PushFate =
+  | 'delivered'
+  /** It is in the outbox. */
+  | 'stored'
+  /** The provider calls the device dead, and what held its token is gone. */
+  | 'dead-token'
+  /** The provider calls the device dead, and yet it is kept: it was renewed meanwhile, or too many go at once. */
+  | 'token-kept'
+  /** It can never succeed, or has been tried often enough. */
+  | 'given-up'
+  | 'expired'
+  /** A later one of the same device takes its place. */
+  | 'superseded'
+  /** Nobody sends for its service. */
+  | 'no-notifier'
+  /** It could not be kept: whoever it came from must try again. */
+  | 'lost';

@@ -12,6 +12,9 @@ export function encPayloadOf(content: PushContent): string | null {
   return content.kind === 'sealed' ? content.payload.base64Slice() : null;
 }
 
+/** For a publish of an XMPP server: its devices are not at this type of service. */
+export const WAKE_CONTENT: Outcome = { kind: 'dropped', reason: 'wake-content' };
+
 /** What becomes of content for which `encPayloadOf` was null at a notifier that sends nothing else. */
 export function outcomeOfUnsealed({ kind }: PushContent): Outcome {
   switch (kind) {
@@ -19,6 +22,8 @@ export function outcomeOfUnsealed({ kind }: PushContent): Outcome {
       return NOT_SEALED;
     case 'legacy':
       return LEGACY_CONTENT;
+    case 'wake':
+      return WAKE_CONTENT;
     case 'sealed':
       throw new Error('sealed content can be sent');
     default:

@@ -70,6 +70,51 @@ export interface UwpxStore {
   setAccounts(change: AccountsChange): Promise<readonly UwpxAccount[] | null>;
 }
 
+/** What stands behind a node: an account, and the device that it is on. */
+export interface UwpxTargetRecord {
+  readonly deviceId: UwpxDeviceId;
+  readonly accountId: UwpxAccountId;
+  readonly node: string;
+  /** SHA-256. */
+  readonly secretHash: Buffer;
+  /** Of the user's JID, where the client told it. */
+  readonly domain: string | null;
+  /** Null since `channelLostAtMs`. */
+  readonly channelUri: ChannelUri | null;
+  readonly protocolVersion: ProtocolVersion | null;
+  /** When WNS called the channel dead; null while there is one. Unix milliseconds. */
+  readonly channelLostAtMs: number | null;
+  /** The last sign of life of the device: channel, accounts, a push that was delivered. Unix milliseconds. */
+  readonly activeAtMs: number;
+}
+
+/** What pushing needs of the same tables. Everything rejects while the database is away. */
+export interface UwpxPushStore {
+  findTargets(nodes: readonly string[]): Promise<readonly UwpxTargetRecord[]>;
+  /**
+   * The provider's word: devices with this channel lose it, unless they set it at `sinceMs` or later, and are kept for a
+   * time of grace. How many did. Unix milliseconds.
+   */
+  channelDied(change: {
+    readonly channelUri: ChannelUri;
+    readonly sinceMs: number;
+    readonly nowMs: number;
+  }): Promise<number>;
+  /** About. */
+  countDevices(): Promise<number>;
+  /** Pushes were delivered to them. */
+  noteActive(deviceIds: readonly UwpxDeviceId[], nowMs: number): Promise<void>;
+  /**
+   * Removes devices, with their accounts, that gave no sign of life since `idleSinceMs`, or lost their channel before
+   * `lostBeforeMs`; at most `limit`, how many. Unix milliseconds.
+   */
+  removeOutdated(times: {
+    readonly idleSinceMs: number;
+    readonly lostBeforeMs: number;
+    readonly limit: number;
+  }): Promise<number>;
+}
+
 /** Sends one notification straight to WNS. */
 export interface TestPush {
   /** True when WNS took it. Removing a channel that turns out dead is its matter. */

@@ -1,16 +1,7 @@
+import type { PublishOutcome, PublishSummary } from '../domain/publish.js';
 import type { StreamEnd } from './stream-end.js';
 
-/** What a publish says about the messages that wait; nothing of it is vouched for. Source: XEP-0357, section 7. */
-export interface PublishSummary {
-  /** Null when the server does not say, or says nonsense. Prosody always says 1. */
-  readonly messageCount: number | null;
-  readonly pendingSubscriptionCount: number | null;
-  /**
-   * The message is one to ring for: there is a `last-message-body` with a value. A field without a value, as Prosody
-   * sends it for receipts and the like, does not count. Source: spec xmpp-push, 3.1.
-   */
-  readonly hasBody: boolean;
-}
+export type { PublishOutcome, PublishSummary };
 
 /** A user's server wants a device woken. */
 export interface PublishRequest {
@@ -24,17 +15,6 @@ export interface PublishRequest {
   /** After this the answer comes too late. Unix milliseconds. */
   readonly deadlineMs: number;
 }
-
-export type PublishOutcome =
-  /** We answer for it from here on: delivered, or safely stored. */
-  | { readonly kind: 'accepted' }
-  /** No such node, a different secret, or the wrong server: one answer for all, it tells nobody which. */
-  | { readonly kind: 'unknown' }
-  /** The provider says that the device is gone, and its record is removed. */
-  | { readonly kind: 'dead-token' }
-  | { readonly kind: 'rate-limited' }
-  /** Anything that may be better later. `text` goes to the server: no token, no address in it. */
-  | { readonly kind: 'failed'; readonly text: string | null };
 
 /** Whoever takes publishes. A throw or a late answer counts as `failed`. */
 export interface Publishes {
@@ -75,7 +55,8 @@ export type RegisterOutcome =
   | { readonly kind: 'unavailable' };
 
 export type UnregisterOutcome =
-  | { readonly kind: 'unregistered' }
+  /** `secret`: the one that the record had; null when it cannot be told. */
+  | { readonly kind: 'unregistered'; readonly secret: string | null }
   /** Nothing registered under this target; for `v1` also: another type. */
   | { readonly kind: 'not-found' }
   | { readonly kind: 'rate-limited' }

@@ -79,7 +79,7 @@ export class MemoryRegistrations implements Registrations {
       return Promise.resolve({ kind: 'not-found' });
     }
     this.#devices.delete(key);
-    return Promise.resolve({ kind: 'unregistered' });
+    return Promise.resolve({ kind: 'unregistered', secret: null });
   }
 }
 
