@@ -4,10 +4,11 @@ import { assertNever } from '../domain/assert-never.js';
 import type { Clock } from '../domain/clock.js';
 import type { ServiceName } from '../domain/ids.js';
 import type { Outcome } from '../domain/outcome.js';
-import type { Push } from '../domain/push.js';
+import type { Push, PushFate } from '../domain/push.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics, Tally } from '../telemetry/metrics.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
+import type { ReportDeadToken } from './dead-tokens.js';
 import type { HeldPush } from './held-push.js';
 import type { PutAside } from './put-aside.js';
 
@@ -15,10 +16,12 @@ export interface ConclusionDeps {
   readonly service: ServiceName;
   readonly limits: SendingLimits;
   readonly aside: PutAside;
-  /** The push is done with: its credit is free, its row (if it had one) goes, its source is told. */
-  readonly end: (held: HeldPush) => void;
+  /** The push is done with: its credit is free, its row (if it had one) goes. */
+  readonly free: (held: HeldPush) => void;
+  /** Tells the source of a push, where it wants to know; never throws. */
+  readonly answer: (held: HeldPush, fate: PushFate) => void;
   readonly nextAttempt: (push: Push, afterMs: number | null) => RetryDecision;
-  readonly onDeadToken: (push: Push, sinceMs: number | null) => void;
+  readonly onDeadToken: ReportDeadToken;
   readonly onDelivered: (push: Push) => void;
   readonly onGivenUp: (push: Push) => void;
   /** Requests are broken off by us, because a stop has no more time for them. */
@@ -53,15 +56,16 @@ export class Conclusions {
     switch (outcome.kind) {
       case 'delivered':
         this.#hasDelivered = true;
-        this.deps.end(held);
+        this.#end(held, 'delivered');
         this.#delivered.add();
         this.#latency.observe((nowMs - push.receivedAtMs) / 1000);
         this.deps.onDelivered(push);
         return;
       case 'dead-token':
-        this.deps.end(held);
+        this.deps.free(held);
         metrics.deadTokens.of(service).add();
-        this.deps.onDeadToken(push, outcome.sinceMs);
+        if (held.onFate === null) void this.deps.onDeadToken(push, outcome.sinceMs);
+        else void this.#answerForDeadToken(held, outcome.sinceMs);
         return;
       case 'dropped':
         this.#giveUp(held);
@@ -99,9 +103,30 @@ export class Conclusions {
   /** Whether its time is over; then it has ended. */
   endIfExpired(held: HeldPush, atMs: number): boolean {
     if (held.push.expiresAtMs > atMs) return false;
-    this.deps.end(held);
+    this.#end(held, 'expired');
     this.deps.metrics.pushesExpired.of(this.deps.service).add();
     return true;
+  }
+
+  #end(held: HeldPush, fate: PushFate): void {
+    this.deps.free(held);
+    if (held.onFate !== null) this.deps.answer(held, fate);
+  }
+
+  /** Its source may take the device for gone for ever, so it hears of it when what held the token is gone. */
+  async #answerForDeadToken(held: HeldPush, sinceMs: number | null): Promise<void> {
+    const { service, onDeadToken, answer, log, metrics } = this.deps;
+    let isGone = false;
+    try {
+      isGone = await onDeadToken(held.push, sinceMs);
+    } catch (error) {
+      metrics.actorFailures.of('notifier').add();
+      log.error(
+        { notifier: service, fault: error instanceof Error ? error.name : typeof error },
+        'a dead token could not be reported',
+      );
+    }
+    answer(held, isGone ? 'dead-token' : 'token-kept');
   }
 
   #postpone(held: HeldPush, dueAtMs: number): void {
@@ -129,7 +154,7 @@ export class Conclusions {
   }
 
   #giveUp(held: HeldPush): void {
-    this.deps.end(held);
+    this.#end(held, 'given-up');
     this.deps.metrics.dropped.of(this.deps.service).add();
     this.deps.onGivenUp(held.push);
   }

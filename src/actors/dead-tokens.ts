@@ -49,7 +49,11 @@ export interface DeadTokensDeps {
   readonly metrics: Metrics;
 }
 
-export type ReportDeadToken = (push: Push, sinceMs: number | null) => void;
+/**
+ * True: nothing holds the token any more. False: something is kept (the guard, a renewal since, the store away, too much
+ * waits). Settles when that is so; never rejects.
+ */
+export type ReportDeadToken = (push: Push, sinceMs: number | null) => Promise<boolean>;
 
 interface Report {
   readonly id: string;
@@ -58,6 +62,10 @@ interface Report {
   /** Who says so. */
   readonly server: string | null;
   readonly sinceMs: number;
+  readonly isGone: Promise<boolean>;
+  readonly settle: (isGone: boolean) => void;
+  /** How many wait for it besides the first. */
+  sharing: number;
 }
 
 /** Of one device: nobody else's changes wait behind a device that somebody subscribed to thousands of accounts. */
@@ -66,6 +74,10 @@ const REMOVALS_AT_ONCE = 100;
 const DEVICES_AT_ONCE = 8;
 /** ... nor, while it is slow, all memory. */
 const WAITING_MAX = 1000;
+/** Nor those who ask for the same devices meanwhile. */
+const SHARING_MAX = 10_000;
+
+const KEPT = Promise.resolve(false);
 
 /**
  * A provider calls a token dead: everything that holds it goes, unless it was renewed since, or the guard
@@ -74,17 +86,19 @@ const WAITING_MAX = 1000;
  */
 export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
   const { guard } = deps;
-  const known = new Set<string>();
+  const known = new Map<string, Report>();
   const waiting: Report[] = [];
   let inProgress = 0;
+  let sharing = 0;
 
   const onFailure = (): void => deps.metrics.storeFailures.of('dead-token').add();
 
-  const remove = async ({ service, serviceId, server, sinceMs }: Report): Promise<void> => {
+  const remove = async ({ service, serviceId, server, sinceMs }: Report): Promise<boolean> => {
     // Perhaps stopped while it waited.
-    if (guard.refuses(service, serviceId, server)) return;
+    if (guard.refuses(service, serviceId, server)) return false;
     const holders = await deps.holdersOf(service, serviceId);
-    if (holders.length === 0 || !guard.allow(service, serviceId, server)) return;
+    if (holders.length === 0) return true;
+    if (!guard.allow(service, serviceId, server)) return false;
     let removed = 0;
     for (let start = 0; start < holders.length; start += REMOVALS_AT_ONCE) {
       const slice = holders.slice(start, start + REMOVALS_AT_ONCE).map(async (holder) => {
@@ -97,6 +111,15 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
       await Promise.all(slice);
     }
     if (removed === 0) guard.kept(service, server);
+    return removed === holders.length;
+  };
+
+  const end = (report: Report, isGone: boolean): void => {
+    known.delete(report.id);
+    sharing -= report.sharing;
+    inProgress -= 1;
+    report.settle(isGone);
+    work();
   };
 
   const work = (): void => {
@@ -104,13 +127,13 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
       const report = waiting.shift();
       if (report === undefined) return;
       inProgress += 1;
-      void remove(report)
-        .catch(onFailure)
-        .finally(() => {
-          known.delete(report.id);
-          inProgress -= 1;
-          work();
-        });
+      remove(report).then(
+        (isGone) => end(report, isGone),
+        () => {
+          onFailure();
+          end(report, false);
+        },
+      );
     }
   };
 
@@ -119,16 +142,27 @@ export function createDeadTokenReporter(deps: DeadTokensDeps): ReportDeadToken {
     const { serviceId } = device;
     // A thousand dead tokens a second need not ask the database a thousand times what must not be removed.
     const server = deps.serverOf(push);
-    if (guard.refuses(service, serviceId, server)) return;
+    if (guard.refuses(service, serviceId, server)) return KEPT;
     const id = `${service} ${serviceId}`;
-    if (known.has(id)) return;
+    const shared = known.get(id);
+    if (shared !== undefined) {
+      if (sharing >= SHARING_MAX) return KEPT;
+      shared.sharing += 1;
+      sharing += 1;
+      return shared.isGone;
+    }
     if (waiting.length >= WAITING_MAX) {
       onFailure();
-      return;
+      return KEPT;
     }
-    known.add(id);
     // Without the provider's time, what was renewed after the message came in is taken for alive.
-    waiting.push({ id, service, serviceId, server, sinceMs: sinceMs ?? receivedAtMs });
+    const since = sinceMs ?? receivedAtMs;
+    let settle = (_isGone: boolean): void => undefined;
+    const isGone = new Promise<boolean>((resolve) => (settle = resolve));
+    const report: Report = { id, service, serviceId, server, sinceMs: since, isGone, settle, sharing: 0 };
+    known.set(id, report);
+    waiting.push(report);
     work();
+    return isGone;
   };
 }

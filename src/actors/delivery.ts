@@ -9,7 +9,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Statistics } from '../telemetry/statistics.js';
 import type { ReportDeadToken } from './dead-tokens.js';
-import type { OnSafe } from './held-push.js';
+import type { OnFate } from './held-push.js';
 import { createNotifierActor } from './notifier.js';
 import type { NotifierActor, NotifierActorOptions } from './notifier-contract.js';
 import type { ActorSystem } from './spawn.js';
@@ -54,11 +54,12 @@ export interface Delivery {
   /** To the outbox, due when its notifier may send again. False when there is no room. */
   spill(push: Push, onLost: () => void): boolean;
   /**
-   * For a source that must answer whether the push is safe: offered, or else put into the outbox. `onSafe` is called
-   * exactly once, perhaps before this returns: true when the push is delivered, in the outbox, or has ended for good
-   * (dead token, dropped, expired); false when it could not be kept and the source must try again.
+   * For a source that must answer for the push: offered, or else put into the outbox. `onFate` is called exactly once,
+   * perhaps before this returns.
    */
-  deliver(push: Push, onSafe: OnSafe): void;
+  deliver(push: Push, onFate: OnFate): void;
+  /** As `deliver`, but into the outbox in any case, and not sent before `dueAtMs` (Unix milliseconds). */
+  defer(push: Push, dueAtMs: number, onFate: OnFate): void;
   /** Waits for what is held, until the deadline; then the rest is in the outbox's hands. */
   drain(deadline: AbortSignal): Promise<void>;
 }
@@ -101,10 +102,13 @@ export function createDelivery(deps: DeliveryDeps, options: DeliveryOptions): De
     return true;
   };
 
-  const store = (push: Push, onLost: () => void, onStored: (() => void) | null): boolean => {
-    const actor = actors.get(push.service);
-    const dueAtMs = actor?.heldUntilMs() ?? clock.nowMs();
-    const taken = outbox.put({
+  const store = (
+    push: Push,
+    onLost: () => void,
+    onStored: (() => void) | null,
+    dueAtMs = actors.get(push.service)?.heldUntilMs() ?? clock.nowMs(),
+  ): boolean =>
+    outbox.put({
       push,
       dueAtMs,
       // Older clients are told when there is no room, and come again; storage nodes do not.
@@ -112,8 +116,25 @@ export function createDelivery(deps: DeliveryDeps, options: DeliveryOptions): De
       onLost,
       ...(onStored === null ? {} : { onStored }),
     });
-    if (taken) actor?.expectOutbox();
-    return taken;
+
+  /** To the outbox, with a source that waits for an answer. */
+  const storeFor = (
+    push: Push,
+    onFate: OnFate,
+    dueAtMs: number | undefined,
+    onStored: () => void,
+  ): boolean => {
+    const onLost = (): void => {
+      metrics.pushesLost.of(push.service).add();
+      onFate('lost');
+    };
+    const stored = (): void => {
+      onStored();
+      onFate('stored');
+    };
+    if (store(push, onLost, stored, dueAtMs)) return true;
+    onLost();
+    return false;
   };
 
   return {
@@ -127,20 +148,37 @@ export function createDelivery(deps: DeliveryDeps, options: DeliveryOptions): De
       const actor = actors.get(push.service);
       return actor === undefined ? isForNobody(push.service) : actor.offer(push);
     },
-    spill: (push, onLost) => store(push, onLost, null),
-    deliver(push, onSafe) {
+    spill(push, onLost) {
+      const isTaken = store(push, onLost, null);
+      if (isTaken) actors.get(push.service)?.expectOutbox();
+      return isTaken;
+    },
+    deliver(push, onFate) {
       const { service } = push;
-      if (actors.get(service)?.offer(push, onSafe) === true) return;
+      const actor = actors.get(service);
+      if (actor?.offer(push, onFate) === true) return;
       if (isForNobody(service)) {
-        onSafe(true);
+        onFate('no-notifier');
         return;
       }
-      const onLost = (): void => {
-        metrics.pushesLost.of(service).add();
-        onSafe(false);
-      };
-      if (store(push, onLost, () => onSafe(true))) metrics.pushesSpilled.of(service).add();
-      else onLost();
+      if (!storeFor(push, onFate, undefined, () => undefined)) return;
+      actor?.expectOutbox();
+      metrics.pushesSpilled.of(service).add();
+    },
+    defer(push, wantedMs, onFate) {
+      const { service } = push;
+      if (isForNobody(service)) {
+        onFate('no-notifier');
+        return;
+      }
+      const dueAtMs = Math.max(wantedMs, actors.get(service)?.heldUntilMs() ?? 0);
+      if (push.expiresAtMs <= dueAtMs) {
+        metrics.pushesExpired.of(service).add();
+        onFate('expired');
+        return;
+      }
+      // When it is committed: a claim before would not see it. The notifier may have come meanwhile.
+      storeFor(push, onFate, dueAtMs, () => actors.get(service)?.expectOutbox(dueAtMs));
     },
     async drain(deadline) {
       isDraining = true;

@@ -34,7 +34,7 @@ export class DevicePacing {
     if (freeAtMs === null) return true;
     if (isStopping) this.options.aside.put(held, freeAtMs);
     // Its source would wait for an answer as long as the push for its time.
-    else if (held.onSafe === null || !this.options.journal.put(held)) this.#hold(device, held, freeAtMs);
+    else if (held.onFate === null || !this.options.journal.put(held)) this.#hold(device, held, freeAtMs);
     return false;
   }
 

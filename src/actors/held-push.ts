@@ -1,14 +1,14 @@
 import type { Lane, Weighed } from '../delivery-rules/credits.js';
 import type { ServiceName } from '../domain/ids.js';
-import type { Push } from '../domain/push.js';
+import type { Push, PushFate } from '../domain/push.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 
 /**
- * Told exactly once what became of a push that its source must answer for: true = delivered, in the outbox, or ended
- * for good; false = it could not be kept.
+ * Told exactly once what became of a push that its source must answer for, perhaps before the call that hands it over
+ * returns.
  */
-export type OnSafe = (isSafe: boolean) => void;
+export type OnFate = (fate: PushFate) => void;
 
 /** A push in a notifier's memory. */
 export class HeldPush implements Weighed {
@@ -20,7 +20,7 @@ export class HeldPush implements Weighed {
     readonly push: Push,
     readonly lane: Lane,
     /** Null: nobody waits for an answer, or it was given. */
-    readonly onSafe: OnSafe | null,
+    readonly onFate: OnFate | null,
   ) {
     this.bytes = push.content.payload.length + (push.device.serviceData?.length ?? 0);
   }
@@ -28,9 +28,9 @@ export class HeldPush implements Weighed {
 
 /** Tells the source of a push, where one waits. A source that fails to hear is counted and harms nobody else. */
 export function createAnswer(service: ServiceName, log: Log, metrics: Metrics) {
-  return (held: HeldPush, isSafe: boolean): void => {
+  return (held: HeldPush, fate: PushFate): void => {
     try {
-      held.onSafe?.(isSafe);
+      held.onFate?.(fate);
     } catch (error) {
       metrics.actorFailures.of('notifier').add();
       log.error(

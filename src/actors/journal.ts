@@ -1,5 +1,6 @@
 import type { Credits } from '../delivery-rules/credits.js';
 import type { Clock } from '../domain/clock.js';
+import type { PushFate } from '../domain/push.js';
 import type { Outbox } from '../outbox/port.js';
 import { HeldPush } from './held-push.js';
 
@@ -7,7 +8,7 @@ export interface JournalDeps {
   readonly outbox: Pick<Outbox, 'put'>;
   readonly credits: Credits;
   readonly clock: Clock;
-  readonly answer: (held: HeldPush, isSafe: boolean) => void;
+  readonly answer: (held: HeldPush, fate: PushFate) => void;
   /** It is committed and may be sent: it has its row's id, and its source was told. */
   readonly onStored: (held: HeldPush) => void;
   readonly onLost: () => void;
@@ -50,7 +51,7 @@ export class Journal {
   #stored(held: HeldPush, outboxId: string): void {
     const { outbox, clock, answer, onStored } = this.deps;
     const push = { ...held.push, outboxId };
-    if (held.onSafe !== null) answer(held, true);
+    if (held.onFate !== null) answer(held, 'stored');
     if (this.#isAbandoned) {
       outbox.put({ push, dueAtMs: clock.nowMs() });
       return;
@@ -63,6 +64,6 @@ export class Journal {
     const { credits, answer, onLost } = this.deps;
     if (this.#pending.delete(held)) credits.free(held);
     onLost();
-    if (held.onSafe !== null) answer(held, false);
+    if (held.onFate !== null) answer(held, 'lost');
   }
 }

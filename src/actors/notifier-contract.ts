@@ -6,7 +6,8 @@ import type { Notifier } from '../notifiers/port.js';
 import type { Outbox } from '../outbox/port.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import type { OnSafe } from './held-push.js';
+import type { ReportDeadToken } from './dead-tokens.js';
+import type { OnFate } from './held-push.js';
 
 export interface NotifierActorOptions {
   /** Pushes that this notifier may hold in memory, waiting or in flight; as many again may be held by pacing. */
@@ -37,7 +38,8 @@ export interface NotifierActorDeps {
   readonly outbox: Outbox;
   /** When a push that failed may be tried again; `give-up` when its attempts or its time are over. */
   readonly nextAttempt: (push: Push, afterMs: number | null) => RetryDecision;
-  readonly onDeadToken: (push: Push, sinceMs: number | null) => void;
+  /** The push has ended by then. */
+  readonly onDeadToken: ReportDeadToken;
   readonly onDelivered: (push: Push) => void;
   /** The push will not be sent again, though nothing is wrong with its token. */
   readonly onGivenUp: (push: Push) => void;
@@ -66,11 +68,11 @@ export interface NotifierActor {
   readonly notifier: Notifier;
   /**
    * Hands a push over, synchronously: true = taken, false = no credit, paused, or broken: it must wait elsewhere.
-   * `onSafe` is called once if it was taken, and never otherwise.
+   * `onFate` is called once if it was taken, and never otherwise.
    */
-  offer(push: Push, onSafe?: OnSafe): boolean;
-  /** Something for this notifier waits in the outbox. */
-  expectOutbox(): void;
+  offer(push: Push, onFate?: OnFate): boolean;
+  /** Something for this notifier waits in the outbox, or will in a moment; from `dueAtMs` on, where that is later. */
+  expectOutbox(dueAtMs?: number): void;
   /** Until when the provider (or our breaker) wants nothing to be sent, Unix milliseconds; null when it may be. */
   heldUntilMs(): number | null;
   status(): NotifierActorStatus;

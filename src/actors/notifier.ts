@@ -7,7 +7,7 @@ import { AtProvider, type Settled } from './at-provider.js';
 import { Conclusions } from './conclusions.js';
 import { DevicePacing } from './device-pacing.js';
 import { Gathered } from './gathered.js';
-import { createAnswer, HeldPush, type OnSafe } from './held-push.js';
+import { createAnswer, HeldPush, type OnFate } from './held-push.js';
 import { Journal } from './journal.js';
 import type { NotifierActor, NotifierActorDeps, NotifierActorOptions } from './notifier-contract.js';
 import { NotifierQueue } from './notifier-queue.js';
@@ -89,13 +89,12 @@ export function createNotifierActor(
 
   const onLost = (): void => metrics.pushesLost.of(service).add();
   const answer = createAnswer(service, log, metrics);
-  const finish = (held: HeldPush): void => {
-    if (held.push.outboxId !== null) outbox.settle(held.push.outboxId);
-    if (held.onSafe !== null) answer(held, true);
+  const settleRow = ({ push }: HeldPush): void => {
+    if (push.outboxId !== null) outbox.settle(push.outboxId);
   };
-  const end = (held: HeldPush): void => {
+  const free = (held: HeldPush): void => {
     credits.free(held);
-    finish(held);
+    settleRow(held);
   };
 
   const aside = new PutAside({ outbox, credits, onLost, answer });
@@ -121,12 +120,13 @@ export function createNotifierActor(
           journal,
           onSuperseded: (held) => {
             metrics.pushesSuperseded.of(service).add();
-            finish(held);
+            settleRow(held);
+            if (held.onFate !== null) answer(held, 'superseded');
           },
         })
       : null;
   const isBreakingOff = (): boolean => abort.signal.aborted;
-  const conclusions = new Conclusions({ ...deps, service, limits, aside, end, isBreakingOff });
+  const conclusions = new Conclusions({ ...deps, service, limits, aside, free, answer, isBreakingOff });
   const feed = new OutboxFeed(
     {
       claim: (limit, maxBytes) => outbox.claim(service, limit, maxBytes),
@@ -144,9 +144,9 @@ export function createNotifierActor(
     // A provider that may be away gets one push to show that it is back; the others are better off in the outbox.
     (credits.held === 0 || limits.breaker(now) !== 'probing');
 
-  const offer = (push: Push, onSafe?: OnSafe): boolean => {
+  const offer = (push: Push, onFate?: OnFate): boolean => {
     if (!mayTake(clock.nowMs())) return false;
-    const held = new HeldPush(push, 'fresh', onSafe ?? null);
+    const held = new HeldPush(push, 'fresh', onFate ?? null);
     credits.hold(held);
     if (options.durability !== 'journal') arrived.add(held);
     else if (!journal.put(held)) {
@@ -202,6 +202,7 @@ export function createNotifierActor(
       : heldUntilMs !== null && heldUntilMs - now > spillAfterMs;
 
   const pump = (now: number): void => {
+    feed.noteTime(now);
     const heldUntilMs = limits.heldUntilMs(now);
     if (mustSpill(now, heldUntilMs)) spillWaiting(heldUntilMs ?? now, now);
     if (heldUntilMs === null) {
@@ -224,7 +225,7 @@ export function createNotifierActor(
 
   /** Those that the outbox refused and that are due meanwhile wait for the window again. */
   const retryRefused = (now: number): void => {
-    for (const { held, push } of aside.retry(now)) queue.push(new HeldPush(push, held.lane, held.onSafe));
+    for (const { held, push } of aside.retry(now)) queue.push(new HeldPush(push, held.lane, held.onFate));
   };
 
   /** A fault of ours with one of them must not cost the others their credits. */
@@ -305,7 +306,11 @@ export function createNotifierActor(
   return {
     notifier,
     offer,
-    expectOutbox: () => feed.expect(),
+    expectOutbox(dueAtMs) {
+      const now = clock.nowMs();
+      if (dueAtMs === undefined || dueAtMs <= now) feed.expect();
+      else timer.set(feed.expectAt(dueAtMs), now);
+    },
     heldUntilMs: () => limits.heldUntilMs(clock.nowMs()),
     status: () => ({
       held: credits.held - feed.claiming,

@@ -1,5 +1,6 @@
 import type { Credits, Weighed } from '../delivery-rules/credits.js';
 import type { Push } from '../domain/push.js';
+import { DueTimes } from './due-times.js';
 
 export interface OutboxFeedDeps {
   readonly claim: (limit: number, maxBytes: number) => Promise<Push[]>;
@@ -28,6 +29,7 @@ export class OutboxFeed {
   /** What the rows of the claim under way may hold. */
   #claimingBytes = 0;
   #restUntilMs = 0;
+  readonly #dueTimes = new DueTimes();
 
   constructor(
     private readonly deps: OutboxFeedDeps,
@@ -48,6 +50,17 @@ export class OutboxFeed {
     this.#mayWait = true;
     this.#isBacklog = true;
     this.#isExpected = true;
+  }
+
+  /** Something waits there that is due at this time; at the latest then `noteTime` should be called. */
+  expectAt(dueAtMs: number): number | null {
+    this.#dueTimes.add(dueAtMs);
+    return this.#dueTimes.nextMs;
+  }
+
+  /** Before every look. */
+  noteTime(nowMs: number): void {
+    if (this.#dueTimes.takeDue(nowMs)) this.expect();
   }
 
   /** Time for a look. */
@@ -99,7 +112,9 @@ export class OutboxFeed {
 
   /** When to ask again, Unix milliseconds; null: at the next tick. */
   nextWakeMs(nowMs: number): number | null {
-    return this.#mayWait && this.#claiming === 0 && this.#isResting(nowMs) ? this.#restUntilMs : null;
+    const nextDueMs = this.#dueTimes.nextMs;
+    if (!this.#mayWait || this.#claiming > 0 || !this.#isResting(nowMs)) return nextDueMs;
+    return nextDueMs === null ? this.#restUntilMs : Math.min(nextDueMs, this.#restUntilMs);
   }
 
   #isResting(nowMs: number): boolean {

@@ -1,5 +1,5 @@
 import type { Credits } from '../delivery-rules/credits.js';
-import type { Push } from '../domain/push.js';
+import type { Push, PushFate } from '../domain/push.js';
 import type { Outbox, OutboxEntry } from '../outbox/port.js';
 import type { HeldPush } from './held-push.js';
 
@@ -8,7 +8,7 @@ export interface PutAsideDeps {
   readonly credits: Credits;
   readonly onLost: () => void;
   /** Tells the source of a push, where it wants to know; never throws. */
-  readonly answer: (held: HeldPush, isSafe: boolean) => void;
+  readonly answer: (held: HeldPush, fate: PushFate) => void;
 }
 
 interface Refused {
@@ -70,14 +70,14 @@ export class PutAside {
     const { onLost, answer } = this.deps;
     // Its row stays, whatever becomes of the change; its source was told long ago.
     if (push.outboxId !== null) return { push, dueAtMs };
-    if (held.onSafe === null) return { push, dueAtMs, onLost };
+    if (held.onFate === null) return { push, dueAtMs, onLost };
     return {
       push,
       dueAtMs,
-      onStored: () => answer(held, true),
+      onStored: () => answer(held, 'stored'),
       onLost: () => {
         onLost();
-        answer(held, false);
+        answer(held, 'lost');
       },
     };
   }
@@ -85,6 +85,6 @@ export class PutAside {
   #lose(held: HeldPush): void {
     this.deps.credits.free(held);
     this.deps.onLost();
-    this.deps.answer(held, false);
+    this.deps.answer(held, 'lost');
   }
 }

@@ -188,7 +188,11 @@ export function createLegacy(
 
 function exitOf(durability: 'spill' | 'journal', delivery: Devices['delivery']): LegacyExit {
   return durability === 'journal'
-    ? { kind: 'when-safe', deliver: (push, onSafe) => delivery.deliver(push, onSafe) }
+    ? {
+        kind: 'when-safe',
+        // Whatever else becomes of it, nobody needs to come again.
+        deliver: (push, onSafe) => delivery.deliver(push, (fate) => onSafe(fate !== 'lost')),
+      }
     : {
         kind: 'at-once',
         offer: (push) => delivery.offer(push),

@@ -50,7 +50,7 @@ async function setUp(known: readonly string[]) {
       notifiers: new Map(),
       isKnown: () => false,
       outbox,
-      reportDeadToken: () => undefined,
+      reportDeadToken: () => Promise.resolve(true),
       statistics,
       clock: systemClock,
       random: Math.random,

@@ -5,7 +5,7 @@ import { createDelivery } from '../../src/actors/delivery.js';
 import { createActorSystem } from '../../src/actors/spawn.js';
 import type { ServiceName } from '../../src/domain/ids.js';
 import type { Outcome } from '../../src/domain/outcome.js';
-import type { Push } from '../../src/domain/push.js';
+import type { Push, PushFate } from '../../src/domain/push.js';
 import { ok } from '../../src/domain/result.js';
 import type { Notifier } from '../../src/notifiers/port.js';
 import { silentLog } from '../../src/telemetry/log.js';
@@ -30,6 +30,14 @@ type Step =
   | { readonly kind: 'offer'; readonly count: number; readonly devices: number; readonly ttlMs: number }
   /** By a source that must answer for its pushes. */
   | { readonly kind: 'deliver'; readonly count: number; readonly devices: number; readonly ttlMs: number }
+  /** The same, not to be sent before a time. */
+  | {
+      readonly kind: 'defer';
+      readonly count: number;
+      readonly devices: number;
+      readonly ttlMs: number;
+      readonly afterMs: number;
+    }
   /** The provider answers so many of those that wait for it, from this place on. */
   | { readonly kind: 'answer'; readonly count: number; readonly from: number; readonly outcome: Outcome }
   /** From now on the provider answers at once; null: it thinks about it. */
@@ -79,6 +87,14 @@ const burst = {
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('offer' as const), ...burst }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('deliver' as const), ...burst }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('defer' as const),
+      ...burst,
+      afterMs: fc.constantFrom(0, 70, 1_000, 6_000),
+    }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -135,7 +151,8 @@ class World {
   /** Of each push, by its dedupe key. */
   readonly taken = new Set<string>();
   readonly ends = new Map<string, End>();
-  readonly answers = new Map<string, boolean>();
+  readonly answers = new Map<string, PushFate>();
+  readonly #notBefore = new Map<string, number>();
   readonly sources = new Set<string>();
   readonly faults: string[] = [];
 
@@ -146,6 +163,8 @@ class World {
   #pausedUntilMs = 0;
   /** Then a pause may end early: nobody can tell that from time that has passed. */
   #isClockAhead = false;
+  /** Then what was claimed may be sent at a time that the clock calls earlier. */
+  #isClockBack = false;
   #next = 0;
   readonly delivery;
 
@@ -159,7 +178,10 @@ class World {
         notifiers: new Map([[SERVICE, this.#notifier()]]),
         isKnown: () => false,
         outbox: this.outbox,
-        reportDeadToken: (push) => this.#end(push, 'dead-token'),
+        reportDeadToken: (push) => {
+          this.#end(push, 'dead-token');
+          return Promise.resolve(this.#random() < 0.5);
+        },
         statistics: new Statistics({
           counters: new AllTimeCounters([], () => undefined),
           metrics: this.metrics,
@@ -208,7 +230,12 @@ class World {
         for (let i = 0; i < one.count; i += 1) this.#offer(this.#push(one.devices, one.ttlMs));
         return;
       case 'deliver':
-        for (let i = 0; i < one.count; i += 1) this.#deliver(this.#push(one.devices, one.ttlMs));
+        for (let i = 0; i < one.count; i += 1) this.#deliver(this.#push(one.devices, one.ttlMs), null);
+        return;
+      case 'defer':
+        for (let i = 0; i < one.count; i += 1) {
+          this.#deliver(this.#push(one.devices, one.ttlMs), this.clock.nowMs() + one.afterMs);
+        }
         return;
       case 'answer':
         for (const { settle } of this.#atProvider.splice(one.from, one.count)) settle(one.outcome);
@@ -223,6 +250,7 @@ class World {
       case 'clock':
         this.clock.offsetMs += one.jumpMs;
         if (one.jumpMs > 0) this.#isClockAhead = true;
+        if (one.jumpMs < 0) this.#isClockBack = true;
         return;
       case 'database':
         this.#database(one.state);
@@ -249,14 +277,20 @@ class World {
     lost();
   }
 
-  #deliver(push: Push): void {
+  #deliver(push: Push, dueAtMs: number | null): void {
     const name = nameOf(push);
     this.taken.add(name);
     this.sources.add(name);
-    this.delivery.deliver(push, (isSafe) => {
+    const onFate = (fate: PushFate): void => {
       if (this.answers.has(name)) this.faults.push('a source was answered twice');
-      this.answers.set(name, isSafe);
-    });
+      this.answers.set(name, fate);
+    };
+    if (dueAtMs === null) {
+      this.delivery.deliver(push, onFate);
+      return;
+    }
+    this.#notBefore.set(name, dueAtMs);
+    this.delivery.defer(push, dueAtMs, onFate);
   }
 
   #push(devices: number, ttlMs: number): Push {
@@ -306,6 +340,9 @@ class World {
     if (this.ends.has(name)) this.faults.push('sent after its end');
     if (this.#keysAtProvider.has(name)) this.faults.push('at the provider twice');
     if (push.expiresAtMs <= this.clock.nowMs()) this.faults.push('sent after its time');
+    if (!this.#isClockBack && (this.#notBefore.get(name) ?? 0) > this.clock.nowMs()) {
+      this.faults.push('sent before its time');
+    }
     if (!this.#isClockAhead && Date.now() < this.#pausedUntilMs) this.faults.push('sent during a pause');
     this.#keysAtProvider.add(name);
     const answer = new Promise<Outcome>((resolve) => {
@@ -399,11 +436,26 @@ class World {
     const total = Object.values(counted).reduce((sum, part) => sum + part, 0);
     expect({ ...counted, total }).toEqual({ ...counted, total: this.taken.size });
     expect(this.answers.size).toBe(this.sources.size);
-    for (const [name, isSafe] of this.answers) {
-      if (!isSafe) expect(waiting.includes(name) || this.ends.has(name)).toBe(false);
+    for (const [name, fate] of this.answers) {
+      const isWaiting = waiting.includes(name);
+      const end = this.ends.get(name);
+      if (fate === 'stored') continue;
+      expect({ name, fate, isWaiting, end: endAfter(fate, end) }).toEqual({
+        name,
+        fate,
+        isWaiting: false,
+        end,
+      });
     }
   }
 }
+
+/** Of a push that was never in the outbox; undefined: it did not reach the provider's last word. */
+const endAfter = (fate: PushFate, end?: End): End | undefined => {
+  if (fate === 'delivered') return 'delivered';
+  if (fate === 'dead-token' || fate === 'token-kept') return 'dead-token';
+  return fate === 'given-up' ? end : undefined;
+};
 
 const nameOf = (push: Push): string => push.dedupeKey.toString();
 

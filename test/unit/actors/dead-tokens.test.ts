@@ -81,7 +81,7 @@ describe('dead tokens', () => {
   ])('that %s do not count as removed', async (_what, answer) => {
     const { report, state, alarms, subscriptions } = setUp(answer);
     for (let i = 1; i <= 5 * MINIMUM; i += 1) {
-      report(pushTo('the same'), Date.now());
+      void report(pushTo('the same'), Date.now());
       await eventually(() => state.tried === i && subscriptions.living === 0);
     }
     expect(alarms).toEqual([]);
@@ -89,10 +89,10 @@ describe('dead tokens', () => {
 
   it('are not looked up any more while the guard has stopped removals', async () => {
     const { report, state, alarms, subscriptions } = setUp(() => Promise.resolve(true));
-    for (let i = 0; i <= MINIMUM; i += 1) report(pushTo(`${i}`), Date.now());
+    for (let i = 0; i <= MINIMUM; i += 1) void report(pushTo(`${i}`), Date.now());
     await eventually(() => alarms.length === 1 && subscriptions.living === 0);
     const before = state.asked;
-    for (let i = 0; i < 100; i += 1) report(pushTo(`later ${i}`), Date.now());
+    for (let i = 0; i < 100; i += 1) void report(pushTo(`later ${i}`), Date.now());
     expect(state.asked).toBe(before);
     expect(state.tried).toBe(MINIMUM);
   });
@@ -103,10 +103,10 @@ describe('dead tokens', () => {
       const serviceId = `stranger mallory ${label.padStart(32)}` as ServiceId;
       return { ...pushTo(label), device: { serviceId, serviceData: null } };
     };
-    for (let i = 0; i < 10 * MINIMUM; i += 1) report(ofStranger(`${i}`), Date.now());
+    for (let i = 0; i < 10 * MINIMUM; i += 1) void report(ofStranger(`${i}`), Date.now());
     await eventually(() => alarms.length === 1);
     expect(state.tried).toBe(MINIMUM);
-    for (let i = 0; i < MINIMUM; i += 1) report(pushTo(`${i}`), Date.now());
+    for (let i = 0; i < MINIMUM; i += 1) void report(pushTo(`${i}`), Date.now());
     await eventually(() => state.tried === 2 * MINIMUM);
   });
 
@@ -115,11 +115,11 @@ describe('dead tokens', () => {
       Array.from({ length: 250 }, (_, i) => accountOf(`${serviceId} ${i}`));
     const { report, state, alarms, subscriptions } = setUp(() => Promise.resolve(true), accountsOf);
     for (let i = 1; i <= MINIMUM; i += 1) {
-      report(pushTo(`${i}`), Date.now());
+      void report(pushTo(`${i}`), Date.now());
       await eventually(() => state.tried === 250 * i && subscriptions.living === 0);
     }
     expect(alarms).toEqual([]);
-    report(pushTo('one too many'), Date.now());
+    void report(pushTo('one too many'), Date.now());
     await eventually(() => alarms.length === 1);
     expect(state.tried).toBe(250 * MINIMUM);
   });
@@ -138,7 +138,7 @@ describe('dead tokens', () => {
         now -= 1;
       },
     );
-    for (let i = 0; i < 3000; i += 1) report(pushTo(`${i}`), Date.now());
+    for (let i = 0; i < 3000; i += 1) void report(pushTo(`${i}`), Date.now());
     await new Promise((resolve) => setImmediate(resolve));
     release();
     await eventually(() => now === 0 && state.asked > 1000);
@@ -152,7 +152,7 @@ describe('dead tokens', () => {
       () => [],
     );
     for (let i = 1; i <= 5 * MINIMUM; i += 1) {
-      report(pushTo(`${i}`), Date.now());
+      void report(pushTo(`${i}`), Date.now());
       await eventually(() => state.asked === i);
     }
     expect(alarms).toEqual([]);
@@ -165,10 +165,80 @@ describe('dead tokens', () => {
       (serviceId) => [accountOf(`${serviceId} 1`), accountOf(`${serviceId} 2`)],
     );
     for (let i = 1; i <= MINIMUM; i += 1) {
-      report(pushTo(`${i}`), Date.now());
+      void report(pushTo(`${i}`), Date.now());
       await eventually(() => state.tried === 2 * i && subscriptions.living === 0);
     }
-    report(pushTo('one too many'), Date.now());
+    void report(pushTo('one too many'), Date.now());
     await eventually(() => alarms.length === 1);
+  });
+
+  it('are gone when everything that held them is, or nobody did; kept as soon as one of them stays', async () => {
+    const said = async (answers: readonly boolean[]): Promise<boolean> => {
+      const left = [...answers];
+      const { report } = setUp(
+        () => Promise.resolve(left.shift() ?? false),
+        () => answers.map((_, i) => accountOf(`${i}`)),
+      );
+      return report(pushTo('a'), Date.now());
+    };
+    expect(await said([])).toBe(true);
+    expect(await said([true])).toBe(true);
+    expect(await said([true, true, true])).toBe(true);
+    expect(await said([false])).toBe(false);
+    expect(await said([true, false, true])).toBe(false);
+  });
+
+  it('are kept while the store is away', async () => {
+    const holding = setUp(() => Promise.reject(new Error('away')));
+    expect(await holding.report(pushTo('a'), Date.now())).toBe(false);
+    const asking = setUp(
+      () => Promise.resolve(true),
+      undefined,
+      () => Promise.reject(new Error('away')),
+    );
+    expect(await asking.report(pushTo('a'), Date.now())).toBe(false);
+  });
+
+  it('are kept beyond what the guard allows, and for as long as it has stopped removals', async () => {
+    const { report } = setUp(() => Promise.resolve(true));
+    const said: boolean[] = [];
+    for (let i = 0; i < MINIMUM + 3; i += 1) said.push(await report(pushTo(`${i}`), Date.now()));
+    expect(said).toEqual([true, true, true, false, false, false]);
+  });
+
+  it('that are reported again meanwhile share one answer, up to a bound', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const { report, state } = setUp(
+      () => Promise.resolve(true),
+      undefined,
+      () => gate,
+    );
+    const answers = Array.from({ length: 10_005 }, () => report(pushTo('a'), Date.now()));
+    const other = report(pushTo('b'), Date.now());
+    expect(await Promise.race([...answers.slice(0, 10), Promise.resolve('open')])).toBe('open');
+    expect(await Promise.all(answers.slice(-4))).toEqual([false, false, false, false]);
+    release();
+    expect((await Promise.all(answers)).filter((isGone) => isGone)).toHaveLength(10_001);
+    expect(await other).toBe(true);
+    expect(state.asked).toBe(2);
+    // The bound is on those that wait now.
+    const shared = [report(pushTo('c'), Date.now()), report(pushTo('c'), Date.now())];
+    expect(await Promise.all(shared)).toEqual([true, true]);
+    expect(state.asked).toBe(3);
+  });
+
+  it('beyond what may wait are kept at once', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const { report } = setUp(
+      () => Promise.resolve(true),
+      () => [],
+      () => gate,
+    );
+    const answers = Array.from({ length: 1010 }, (_, i) => report(pushTo(`${i}`), Date.now()));
+    expect(await Promise.all(answers.slice(-2))).toEqual([false, false]);
+    release();
+    expect((await Promise.all(answers)).filter((isGone) => isGone)).toHaveLength(1008);
   });
 });

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createDelivery } from '../../../src/actors/delivery.js';
+import type { NotifierActorOptions } from '../../../src/actors/notifier-contract.js';
 import { createActorSystem } from '../../../src/actors/spawn.js';
 import type { ServiceName } from '../../../src/domain/ids.js';
 import type { Outcome } from '../../../src/domain/outcome.js';
-import type { Push } from '../../../src/domain/push.js';
+import type { Push, PushFate } from '../../../src/domain/push.js';
 import { ok } from '../../../src/domain/result.js';
 import type { Notifier } from '../../../src/notifiers/port.js';
 import { silentLog } from '../../../src/telemetry/log.js';
@@ -23,7 +24,7 @@ const makePush = (service: ServiceName): Push => ({
   device: { serviceId: tokenOf('a'), serviceData: null },
   content: { kind: 'sealed', payload: bytesOf('a', 296) },
   priority: 'high',
-  expiresAtMs: Date.now() + 60_000,
+  expiresAtMs: Date.now() + 120_000,
   dedupeKey: bytesOf('a', 16),
   receivedAtMs: Date.now(),
   attempts: 0,
@@ -46,7 +47,11 @@ const notifierOf = (service: ServiceName, changes: Pick<Notifier, 'send' | 'clos
   ...changes,
 });
 
-function setUp(notifiers: readonly Notifier[], configured: readonly ServiceName[]) {
+function setUp(
+  notifiers: readonly Notifier[],
+  configured: readonly ServiceName[],
+  changes: Partial<NotifierActorOptions> = {},
+) {
   const metrics = new Metrics();
   const outbox = new MemoryOutbox(clock);
   const figures = { blockHash: '', blockHeight: 0, swarms: 0, nodes: 0 };
@@ -56,7 +61,7 @@ function setUp(notifiers: readonly Notifier[], configured: readonly ServiceName[
       notifiers: new Map(notifiers.map((notifier) => [notifier.service, notifier])),
       isKnown: (service) => configured.includes(service),
       outbox,
-      reportDeadToken: () => undefined,
+      reportDeadToken: () => Promise.resolve(true),
       statistics: new Statistics({
         counters: new AllTimeCounters([], () => undefined),
         metrics,
@@ -78,6 +83,7 @@ function setUp(notifiers: readonly Notifier[], configured: readonly ServiceName[
         breakerFailures: 3,
         breakerProbeMs: 100,
         maxPauseMs: 60_000,
+        ...changes,
       },
       retries: { baseMs: 1000, maxMs: 1000, maxAttempts: 3 },
     },
@@ -126,35 +132,41 @@ describe('delivery', () => {
   const answering = (outcome: Outcome): Notifier =>
     notifierOf(FAULTY, { send: () => Promise.resolve(outcome), close: () => Promise.resolve() });
 
-  it.each<[string, Notifier[], (outbox: MemoryOutbox) => void, boolean]>([
-    ['is delivered', [answering({ kind: 'delivered' })], () => undefined, true],
+  it.each<[string, Notifier[], (outbox: MemoryOutbox) => void, PushFate]>([
+    ['is delivered', [answering({ kind: 'delivered' })], () => undefined, 'delivered'],
     [
       'has ended for good',
       [answering({ kind: 'dropped', reason: 'PayloadTooLarge' })],
       () => undefined,
-      true,
+      'given-up',
     ],
-    ['waits in the outbox for its repetition', [answering(later)], () => undefined, true],
-    ['waits in the outbox for its notifier', [], () => undefined, true],
-    ['finds no room anywhere', [], (outbox) => (outbox.isFull = true), false],
-    ['cannot be committed', [], (outbox) => setImmediate(() => outbox.lose()), false],
+    [
+      'has a dead token',
+      [answering({ kind: 'dead-token', reason: 'Unregistered', sinceMs: null })],
+      () => undefined,
+      'dead-token',
+    ],
+    ['waits in the outbox for its repetition', [answering(later)], () => undefined, 'stored'],
+    ['waits in the outbox for its notifier', [], () => undefined, 'stored'],
+    ['finds no room anywhere', [], (outbox) => (outbox.isFull = true), 'lost'],
+    ['cannot be committed', [], (outbox) => setImmediate(() => outbox.lose()), 'lost'],
   ])('tells a source once that its push %s', async (_what, notifiers, prepare, expected) => {
     const { delivery, outbox, metrics } = setUp(notifiers, [FAULTY]);
-    outbox.holdsCommits = expected === false;
+    outbox.holdsCommits = expected === 'lost';
     prepare(outbox);
-    const answers: boolean[] = [];
-    delivery.deliver(makePush(FAULTY), (isSafe) => answers.push(isSafe));
+    const answers: PushFate[] = [];
+    delivery.deliver(makePush(FAULTY), (fate) => answers.push(fate));
     await eventually(() => answers.length > 0);
     await delivery.drain(AbortSignal.timeout(1000));
     expect(answers).toEqual([expected]);
-    expect(metrics.pushesLost.of('apns').value).toBe(expected ? 0 : 1);
+    expect(metrics.pushesLost.of('apns').value).toBe(expected === 'lost' ? 1 : 0);
   });
 
   it('tells a source of a push that nobody would ever come for that it need not try again', () => {
     const { delivery, metrics } = setUp([], []);
-    const answers: boolean[] = [];
-    delivery.deliver(makePush(FAULTY), (isSafe) => answers.push(isSafe));
-    expect(answers).toEqual([true]);
+    const answers: PushFate[] = [];
+    delivery.deliver(makePush(FAULTY), (fate) => answers.push(fate));
+    expect(answers).toEqual(['no-notifier']);
     expect(metrics.pushesLost.of('apns').value).toBe(1);
   });
 
@@ -181,6 +193,87 @@ describe('delivery', () => {
     expect(delivery.spill(makePush(FAULTY), () => undefined)).toBe(true);
     const until = delivery.actors.get(FAULTY)?.status().pausedUntilMs;
     expect([...outbox.rows.values()].map(({ dueAtMs }) => dueAtMs)).toContain(until);
+    await delivery.drain(AbortSignal.timeout(1000));
+  });
+
+  it('sends a deferred push at its time, and not before', async () => {
+    let sentAtMs = 0;
+    const notifier = notifierOf(FAULTY, {
+      send: () => {
+        sentAtMs = Date.now();
+        return Promise.resolve({ kind: 'delivered' });
+      },
+      close: () => Promise.resolve(),
+    });
+    // No look at the outbox but the one that is asked for.
+    const { delivery, outbox } = setUp([notifier], [FAULTY], { outboxPollMs: 60_000 });
+    await eventually(() => delivery.actors.get(FAULTY)?.status().held === 0);
+    const dueAtMs = Date.now() + 200;
+    const fates: PushFate[] = [];
+    delivery.defer(makePush(FAULTY), dueAtMs, (fate) => fates.push(fate));
+    expect(fates).toEqual([]);
+    await eventually(() => fates.length > 0);
+    expect(fates).toEqual(['stored']);
+    expect([...outbox.rows.values()]).toMatchObject([{ dueAtMs }]);
+    await eventually(() => sentAtMs > 0);
+    expect(sentAtMs).toBeGreaterThanOrEqual(dueAtMs);
+    expect(sentAtMs).toBeLessThan(dueAtMs + 150);
+    await eventually(() => outbox.rows.size === 0);
+    await delivery.drain(AbortSignal.timeout(1000));
+  });
+
+  it('sends deferred pushes by the hundred, each at its time', async () => {
+    const lateMs: number[] = [];
+    const notifier = notifierOf(FAULTY, {
+      send: ({ receivedAtMs }) => {
+        lateMs.push(Date.now() - receivedAtMs);
+        return Promise.resolve({ kind: 'delivered' });
+      },
+      close: () => Promise.resolve(),
+    });
+    const { delivery, outbox } = setUp([notifier], [FAULTY], { outboxPollMs: 60_000 });
+    for (let i = 0; i < 200; i += 1) {
+      const dueAtMs = Date.now() + ((i * 37) % 400);
+      delivery.defer({ ...makePush(FAULTY), receivedAtMs: dueAtMs }, dueAtMs, () => undefined);
+    }
+    await eventually(() => lateMs.length === 200);
+    expect(Math.min(...lateMs)).toBeGreaterThanOrEqual(0);
+    expect(Math.max(...lateMs)).toBeLessThan(300);
+    await eventually(() => outbox.rows.size === 0);
+    await delivery.drain(AbortSignal.timeout(1000));
+  });
+
+  it.each<[string, readonly ServiceName[], (outbox: MemoryOutbox) => void, number, PushFate]>([
+    ['finds no room', [FAULTY], (outbox) => (outbox.isFull = true), 60_000, 'lost'],
+    ['cannot be committed', [FAULTY], (outbox) => setImmediate(() => outbox.lose()), 60_000, 'lost'],
+    ['is of no use at its time', [FAULTY], () => undefined, 50, 'expired'],
+    ['is for a service that nobody knows', [], () => undefined, 60_000, 'no-notifier'],
+  ])(
+    'tells the source of a deferred push once that it %s',
+    async (_what, known, prepare, ttlMs, expected) => {
+      const { delivery, outbox, metrics } = setUp([], known);
+      outbox.holdsCommits = true;
+      prepare(outbox);
+      const fates: PushFate[] = [];
+      const push = { ...makePush(FAULTY), expiresAtMs: Date.now() + ttlMs };
+      delivery.defer(push, Date.now() + 100, (fate) => fates.push(fate));
+      await eventually(() => fates.length > 0);
+      expect(fates).toEqual([expected]);
+      expect(metrics.pushesLost.total() + metrics.pushesExpired.total()).toBe(1);
+      expect(outbox.rows.size).toBe(0);
+    },
+  );
+
+  it('defers a push of a paused notifier to the end of the pause', async () => {
+    const paused: Outcome = { ...later, cause: 'throttled', scope: 'notifier', afterMs: 5_000 };
+    const { delivery, outbox } = setUp([answering(paused)], [FAULTY]);
+    delivery.offer(makePush(FAULTY));
+    await eventually(() => outbox.rows.size === 1);
+    const fates: PushFate[] = [];
+    delivery.defer(makePush(FAULTY), Date.now() + 10, (fate) => fates.push(fate));
+    await eventually(() => fates.length === 1);
+    const until = delivery.actors.get(FAULTY)?.status().pausedUntilMs;
+    expect([...outbox.rows.values()].filter(({ dueAtMs }) => dueAtMs === until)).not.toEqual([]);
     await delivery.drain(AbortSignal.timeout(1000));
   });
 });

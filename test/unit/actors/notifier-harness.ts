@@ -38,7 +38,7 @@ export function setUp(
   const outbox = new MemoryOutbox(clock);
   const givenUp: Push[] = [];
   const sent: Push[] = [];
-  const dead: { push: Push; sinceMs: number | null }[] = [];
+  const dead: { push: Push; sinceMs: number | null; settle: (isGone: boolean) => void }[] = [];
   let closed = false;
   const notifier: Notifier = {
     service: SERVICE,
@@ -79,7 +79,7 @@ export function setUp(
         push.attempts > 3
           ? { kind: 'give-up', reason: 'attempts' }
           : { kind: 'again', dueAtMs: Date.now() + (afterMs ?? 10) },
-      onDeadToken: (push, sinceMs) => dead.push({ push, sinceMs }),
+      onDeadToken: (push, sinceMs) => new Promise((settle) => dead.push({ push, sinceMs, settle })),
       onDelivered: () => undefined,
       onGivenUp: (push) => givenUp.push(push),
       clock,

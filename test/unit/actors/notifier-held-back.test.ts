@@ -102,12 +102,12 @@ describe('a notifier actor that is held back', () => {
       { maxInFlight: 2 },
     );
     outbox.isFull = true;
-    const answers: boolean[] = [];
-    for (let i = 0; i < 5; i += 1) actor.offer(makePush(`${i}`), (isSafe) => answers.push(isSafe));
+    const answers: string[] = [];
+    for (let i = 0; i < 5; i += 1) actor.offer(makePush(`${i}`), (fate) => answers.push(fate));
     await eventually(() => sent.length === 2);
     await stop(40);
     expect(metrics.pushesLost.of('apns').value).toBe(5);
-    expect(answers).toEqual([false, false, false, false, false]);
+    expect(answers).toEqual(['lost', 'lost', 'lost', 'lost', 'lost']);
   });
 
   it('gives rows of the outbox back, due when the pause ends', async () => {
@@ -194,11 +194,11 @@ describe('a notifier actor that is held back', () => {
     const { actor, outbox, metrics, stop } = setUp(() =>
       Promise.resolve({ kind: 'postponed', reason: 'origin-paused', afterMs: 20 }),
     );
-    const answers: boolean[] = [];
-    actor.offer(makePush('a', { expiresAtMs: Date.now() + 250 }), (isSafe) => answers.push(isSafe));
+    const answers: string[] = [];
+    actor.offer(makePush('a', { expiresAtMs: Date.now() + 250 }), (fate) => answers.push(fate));
     await eventually(() => metrics.pushesExpired.of('apns').value === 1);
     expect(outbox.rows.size).toBe(0);
-    expect(answers).toEqual([true]);
+    expect(answers).toEqual(['stored']);
     expect(actor.status().held).toBe(0);
     await stop();
   });

@@ -168,23 +168,48 @@ describe('a notifier actor and its outbox', () => {
       [tokenOf('stored'), later],
       [tokenOf('lost'), later],
     ]);
-    const { actor, outbox, stop } = setUp((push) =>
+    const { actor, outbox, dead, stop } = setUp((push) =>
       Promise.resolve(outcomes.get(push.device.serviceId) ?? delivered),
     );
     outbox.holdsCommits = true;
     const answers: string[] = [];
     const offer = (label: string): boolean =>
-      actor.offer(makePush(label), (isSafe) => answers.push(`${label} ${isSafe}`));
+      actor.offer(makePush(label), (fate) => answers.push(`${label} ${fate}`));
     for (const label of ['delivered', 'dead', 'dropped', 'stored']) offer(label);
     await eventually(() => outbox.uncommitted === 1);
-    expect(answers.sort()).toEqual(['dead true', 'delivered true', 'dropped true']);
+    expect(answers.sort()).toEqual(['delivered delivered', 'dropped given-up']);
+    dead[0]?.settle(true);
+    await eventually(() => answers.includes('dead dead-token'));
     outbox.commit();
-    await eventually(() => answers.includes('stored true'));
+    await eventually(() => answers.includes('stored stored'));
     offer('lost');
     await eventually(() => outbox.uncommitted === 1);
     outbox.lose();
-    await eventually(() => answers.includes('lost false'));
+    await eventually(() => answers.includes('lost lost'));
     expect(answers).toHaveLength(5);
+    await stop();
+  });
+
+  it('tells of a dead token when what held it is gone or kept, and holds neither credit nor row for it', async () => {
+    const { actor, outbox, dead, stop } = setUp(
+      () => Promise.resolve({ kind: 'dead-token', reason: 'Unregistered', sinceMs: 5 }),
+      { credits: 2 },
+    );
+    const answers: string[] = [];
+    for (const label of ['gone', 'kept'])
+      actor.offer(makePush(label), (fate) => answers.push(`${label} ${fate}`));
+    await eventually(() => dead.length === 2);
+    expect(actor.status()).toMatchObject({ held: 0, inFlight: 0 });
+    outbox.put({ push: makePush('row'), dueAtMs: Date.now() });
+    actor.expectOutbox();
+    await eventually(() => dead.length === 3);
+    expect(outbox.rows.size).toBe(0);
+    expect(answers).toEqual([]);
+    expect(dead.map(({ sinceMs }) => sinceMs)).toEqual([5, 5, 5]);
+    dead[0]?.settle(true);
+    dead[1]?.settle(false);
+    await eventually(() => answers.length === 2);
+    expect(answers.sort()).toEqual(['gone dead-token', 'kept token-kept']);
     await stop();
   });
 
@@ -207,8 +232,8 @@ describe('a notifier actor with a journal', () => {
   it('sends nothing before it is committed, and settles the row at the end', async () => {
     const { actor, outbox, sent, metrics, stop } = setUp(() => Promise.resolve(delivered), journal);
     outbox.holdsCommits = true;
-    const answers: boolean[] = [];
-    for (let i = 0; i < 3; i += 1) actor.offer(makePush(`${i}`), (isSafe) => answers.push(isSafe));
+    const answers: string[] = [];
+    for (let i = 0; i < 3; i += 1) actor.offer(makePush(`${i}`), (fate) => answers.push(fate));
     await turns(5);
     expect(sent).toEqual([]);
     expect(actor.status().held).toBe(3);
@@ -217,7 +242,7 @@ describe('a notifier actor with a journal', () => {
     expect(sent.map(({ outboxId }) => outboxId)).toEqual(['1', '2', '3']);
     expect(outbox.settled).toHaveLength(3);
     expect(outbox.rows.size).toBe(0);
-    expect(answers).toEqual([true, true, true]);
+    expect(answers).toEqual(['stored', 'stored', 'stored']);
     await stop();
   });
 
@@ -245,11 +270,11 @@ describe('a notifier actor with a journal', () => {
   it('counts what the database did not take in time as lost, tells the source, and has its credit again', async () => {
     const { actor, outbox, metrics, stop } = setUp(() => Promise.resolve(delivered), journal);
     outbox.holdsCommits = true;
-    const answers: boolean[] = [];
-    actor.offer(makePush('a'), (isSafe) => answers.push(isSafe));
+    const answers: string[] = [];
+    actor.offer(makePush('a'), (fate) => answers.push(fate));
     outbox.lose();
     expect(metrics.pushesLost.of('apns').value).toBe(1);
-    expect(answers).toEqual([false]);
+    expect(answers).toEqual(['lost']);
     expect(actor.status().held).toBe(0);
     await stop();
   });

@@ -79,10 +79,10 @@ describe('a notifier actor that paces', () => {
   it('journals a push whose source waits for an answer, instead of letting it wait for the device’s time', async () => {
     const { actor, outbox, sent, stop } = setUp(() => Promise.resolve(delivered), { paceSeconds: 0.3 });
     const answers: string[] = [];
-    for (const n of [1, 2, 3]) actor.offer(pushFor('a', n), (isSafe) => answers.push(`${n} ${isSafe}`));
+    for (const n of [1, 2, 3]) actor.offer(pushFor('a', n), (fate) => answers.push(`${n} ${fate}`));
     await eventually(() => answers.length === 3);
     expect(sent).toHaveLength(1);
-    expect(answers.sort()).toEqual(['1 true', '2 true', '3 true']);
+    expect(answers.sort()).toEqual(['1 delivered', '2 stored', '3 stored']);
     await eventually(() => sent.length === 2);
     expect(numbersOf(sent)).toEqual([1, 3]);
     await eventually(() => outbox.rows.size === 0);
