@@ -1,7 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Metrics } from '../telemetry/metrics.js';
 import { addDeviceRoutes, type DeletedDevices } from './admin-devices.js';
+import { bearerTokenCheck } from './bearer-token.js';
 import { boundAddress, type BoundAddress } from './bound-address.js';
 import { isOwnHost } from './own-host.js';
 
@@ -73,7 +73,7 @@ export function createAdminServer(options: AdminServerOptions, deps: AdminServer
   });
   server.server.maxConnections = CONNECTIONS_MAX;
   server.removeContentTypeParser('text/plain');
-  const isAllowed = tokenCheck(options.token);
+  const isAllowed = options.token === null ? () => true : bearerTokenCheck(options.token);
 
   const guarded = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     if (options.token === null && !isOwnHost(request.headers.host)) {
@@ -133,17 +133,6 @@ export function createAdminServer(options: AdminServerOptions, deps: AdminServer
     close: async () => {
       await server.close();
     },
-  };
-}
-
-/** Digests are compared, so that neither the content nor the length of the token shows in the time. */
-function tokenCheck(token: string | null): (authorization: string | undefined) => boolean {
-  if (token === null) return () => true;
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  const wanted = digest(token);
-  return (authorization) => {
-    const given = /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1];
-    return given !== undefined && timingSafeEqual(digest(given), wanted);
   };
 }
 

@@ -9,6 +9,31 @@ export interface RateLimitOptions {
   readonly addressesMax: number;
 }
 
+/** The app server for XMPP clients, under /push_appserver. */
+export interface AppServerHttpOptions {
+  /** The pages that show forms and devices, to this machine alone or with the operators' token. */
+  readonly debug: boolean;
+  /** `admin.token`, as `Authorization: Bearer TOKEN`; null: no token opens those pages. */
+  readonly adminToken: string | null;
+  /** Of one client address (IPv6: of one /64), registering and unregistering together. */
+  readonly registrationsPerMinute: number;
+  /** Of one client address; other servers wake devices by this way, each many of them. */
+  readonly pushesPerMinute: number;
+  /** Within which every request is answered. Milliseconds. */
+  readonly answerTimeoutMs: number;
+  /** The component's domain, for clients that want to be told; null: there is none, or more than one. */
+  readonly jid: string | null;
+}
+
+export const defaultAppServerHttpOptions: AppServerHttpOptions = {
+  debug: false,
+  adminToken: null,
+  registrationsPerMinute: 60,
+  pushesPerMinute: 600,
+  answerTimeoutMs: 25_000,
+  jid: null,
+};
+
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 = any free port. */
@@ -31,6 +56,8 @@ export interface HttpServerOptions {
   readonly rateLimitExempt: readonly string[];
   /** Origins of web pages whose scripts may call us; `*` is any. Empty: none, and OPTIONS is what it was. */
   readonly corsOrigins: readonly string[];
+  /** Default: `defaultAppServerHttpOptions`. */
+  readonly appServer?: AppServerHttpOptions;
   readonly admission: AdmissionOptions;
   /** What `Retry-After` says when we shed load. Seconds. */
   readonly retryAfterSeconds: number;

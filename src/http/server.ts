@@ -7,7 +7,9 @@ import type { Clock } from '../domain/clock.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
+import type { AppServer } from '../xmpp/app-server-port.js';
 import { Admission, type LoopDelayMeter } from './admission.js';
+import type { AppServerReport } from './app-server-serve.js';
 import { boundAddress, type BoundAddress } from './bound-address.js';
 import { brandDoors, type BrandServices } from './brand-doors.js';
 import { createAddressClassifier } from './client-address.js';
@@ -19,6 +21,7 @@ import {
   subscriptionEndpoints,
   textReply,
 } from './client-endpoints.js';
+import { appServerRoutes } from './routes/app-server.js';
 import { onionRoute } from './routes/onion.js';
 import { openapiRoute } from './routes/openapi.js';
 import { STATISTICS_DATA_PATH, statisticsDataRoute, type StatisticsData } from './routes/statistics-data.js';
@@ -26,7 +29,7 @@ import { subscribeRoute } from './routes/subscribe.js';
 import { unsubscribeRoute } from './routes/unsubscribe.js';
 import { webpushKeysRoute, type VapidKeysOf } from './routes/webpush-keys.js';
 import { RateLimited, rateLimitConfig } from './rate-limit.js';
-import type { HttpServerOptions } from './server-options.js';
+import { defaultAppServerHttpOptions, type HttpServerOptions } from './server-options.js';
 import { send, type Server } from './server-types.js';
 import type { SubscriptionService } from './subscription-service.js';
 
@@ -37,6 +40,10 @@ export interface HttpServerDeps {
   readonly brands?: readonly BrandServices[];
   /** Default: no such route. */
   readonly statistics?: StatisticsData;
+  /** Null (or none): nothing under /push_appserver. */
+  readonly appServer?: AppServer | null;
+  /** Default: nobody is told. */
+  readonly appServerReport?: AppServerReport;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -96,14 +103,6 @@ export async function createHttpServer(
     return send(reply, request.method === 'OPTIONS' ? optionsReply : methodNotAllowed);
   });
 
-  const { corsOrigins } = options;
-  if (corsOrigins.length > 0) {
-    await server.register(corsPlugin, {
-      origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
-      methods: ['GET', 'POST'],
-      maxAge: PREFLIGHT_SECONDS,
-    });
-  }
   await server.register(rateLimitPlugin, {
     global: false,
     addHeaders: noHeaders,
@@ -115,6 +114,32 @@ export async function createHttpServer(
     },
   });
   const classify = createAddressClassifier(options.rateLimitExempt);
+  const appServer = deps.appServer ?? null;
+  if (appServer !== null) {
+    await appServerRoutes(server, {
+      appServer,
+      options: options.appServer ?? defaultAppServerHttpOptions,
+      serve,
+      clock: deps.clock,
+      report: deps.appServerReport ?? null,
+      onFault: (reason) =>
+        sampled.note('app-server', (occurrences) =>
+          log.error({ reason, occurrences }, 'a request to the app server failed'),
+        ),
+      classify,
+      addressesMax: options.rateLimit.addressesMax,
+      unsettledMax: Math.ceil(options.admission.requestsInProgressMax / 2),
+    });
+  }
+  // Behind the app server, which has rules of its own for pages of other origins: what is registered before is not touched.
+  const { corsOrigins } = options;
+  if (corsOrigins.length > 0) {
+    await server.register(corsPlugin, {
+      origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
+      methods: ['GET', 'POST'],
+      maxAge: PREFLIGHT_SECONDS,
+    });
+  }
   const limit = rateLimitConfig(options.rateLimit, classify);
   const onionLimit = rateLimitConfig(options.onionRateLimit, classify);
   for (const endpoint of endpoints.values()) {
