@@ -10,10 +10,11 @@ import {
 import type { Device } from '../domain/device.js';
 import type { ServiceName } from '../domain/ids.js';
 import type { Outcome } from '../domain/outcome.js';
-import type { Push } from '../domain/push.js';
+import type { Push, PushContent } from '../domain/push.js';
 import { fail, type Result } from '../domain/result.js';
 import { sortedJson } from '../codec/sorted-json.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../notifiers/port.js';
+import { LEGACY_CONTENT, WAKE_CONTENT } from '../notifiers/sealed-content.js';
 import type { OxenmqPeer, SendResult } from '../oxenmq/port.js';
 import type { HiveOptions } from './options.js';
 import { SendRoom } from './send-room.js';
@@ -26,6 +27,7 @@ export type ExternalNotifierOptions = Pick<
 
 /** A message of 76,800 bytes, service data of 99,999, a service id of 999, and what is around them. */
 const MAX_DICT_BYTES = 180_000;
+const SEALED: Outcome = { kind: 'dropped', reason: 'sealed' };
 
 /**
  * A notifier in a process of its own, as the original's are: it connects to one of our doors, registers its name every
@@ -87,11 +89,7 @@ export class ExternalNotifier implements Notifier {
   }
 
   async send(push: Push, signal: AbortSignal): Promise<Outcome> {
-    const { kind } = push.content;
-    // Sealed: it was stored when this service was a notifier of ours, and only that can send it. Older clients have no
-    // devices at external notifiers.
-    if (kind !== 'unsealed')
-      return { kind: 'dropped', reason: kind === 'legacy' ? 'legacy-content' : 'sealed' };
+    if (push.content.kind !== 'unsealed') return outcomeOfOwn(push.content.kind);
     if (!this.isPresent()) return this.#retry('away');
     const result = await this.#room.send(push.content.payload, signal);
     switch (result) {
@@ -142,5 +140,19 @@ export class ExternalNotifier implements Notifier {
     return fail(
       clientError(clientErrorCode.serviceTimeout, `${this.service} notification service timed out`),
     );
+  }
+}
+
+/** What only notifiers of ours can send; the protocol with external ones has no word for it. */
+function outcomeOfOwn(kind: Exclude<PushContent['kind'], 'unsealed'>): Outcome {
+  switch (kind) {
+    case 'sealed':
+      return SEALED; // stored when this service was a notifier of ours
+    case 'legacy':
+      return LEGACY_CONTENT;
+    case 'wake':
+      return WAKE_CONTENT;
+    default:
+      return assertNever(kind);
   }
 }

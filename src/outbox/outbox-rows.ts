@@ -56,9 +56,13 @@ export function weightOf({ account, device, content, dedupeKey }: Push): number 
 }
 
 /**
- * Copies: the buffers of a push are often views into a frame or a slab many times their size. Not of an older client's
- * message, which is one buffer for all pushes of its notice, by the thousand perhaps.
+ * A copy: the buffers of a push are often views into a frame or a slab many times their size. Not of what many pushes
+ * share: an older client's message, one buffer for all pushes of its notice, and a call to wake up.
  */
+const ownPayload = ({ kind, payload }: PushContent): Buffer =>
+  kind === 'legacy' || kind === 'wake' ? payload : Buffer.from(payload);
+
+/** For the table, with copies of the push's buffers: see `ownPayload`. */
 export function waitingRow(
   push: Push,
   { id, dueAtMs, ...rest }: Pick<WaitingRow, 'id' | 'dueAtMs' | 'claimed' | 'onStored' | 'onLost'>,
@@ -71,7 +75,7 @@ export function waitingRow(
     account: Buffer.from(push.account),
     serviceData: device.serviceData === null ? null : Buffer.from(device.serviceData),
     dedupeKey: Buffer.from(push.dedupeKey),
-    payload: push.content.kind === 'legacy' ? push.content.payload : Buffer.from(push.content.payload),
+    payload: ownPayload(push.content),
     contentKind: push.content.kind,
     priority: push.priority,
     expiresAtMs: Math.floor(push.expiresAtMs),
@@ -130,7 +134,7 @@ export function pushOfRow(row: Row): Push | null {
 }
 
 const parseContent = (kind: string, payload: Buffer): PushContent | null =>
-  kind === 'sealed' || kind === 'unsealed' || kind === 'legacy' ? { kind, payload } : null;
+  kind === 'sealed' || kind === 'unsealed' || kind === 'legacy' || kind === 'wake' ? { kind, payload } : null;
 
 const parsePriority = (text: string): PushPriority | null =>
   text === 'high' || text === 'normal' ? text : null;

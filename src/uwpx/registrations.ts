@@ -1,8 +1,8 @@
+import { parseChannelUri } from '../codec/wns-channel-uri.js';
 import type { Clock } from '../domain/clock.js';
 import { fail, ok, type Result } from '../domain/result.js';
 import type { RandomBytes } from '../crypto/sodium.js';
 import type { AnsweredAccount } from './answers.js';
-import { parseChannelUri } from './channel-uri.js';
 import { createCredentials } from './identifiers.js';
 import type { UwpxLimits } from './limits.js';
 import type { ChannelResult, OfferedAccount, TestPush, UwpxSender, UwpxStore } from './port.js';

@@ -14,10 +14,18 @@ import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js'
 import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
 import { LARGEST_SEALED_BYTES } from '../sealed-size.js';
 import { Refusals } from '../refusals.js';
-import { LegacyWriter, MALFORMED_TOKEN, UNREADABLE_CONTENT } from '../legacy-sending.js';
+import type { ContentWriter } from '../content-writer.js';
+import { legacyWriter } from '../legacy-sending.js';
 import { parseMarkers } from '../markers.js';
-import { encPayloadOf, LEGACY_CONTENT, NOT_SEALED } from '../sealed-content.js';
+import {
+  encPayloadOf,
+  LEGACY_CONTENT,
+  MALFORMED_TOKEN,
+  NOT_SEALED,
+  UNREADABLE_CONTENT,
+} from '../sealed-content.js';
 import { outcomeOfFailure } from '../transport-outcome.js';
+import { wakeWriter } from '../wake-sending.js';
 import { apnsOutcome, parseApnsBody } from './answers.js';
 import type { ApnsEntry } from './apns-entry.js';
 import { createApnsBodyTemplate, type ApnsBodyTemplate } from './body.js';
@@ -27,6 +35,7 @@ import { connectNodeApn, type ApnsConnector } from './node-apn-connector.js';
 import { apnsPushHeaders, type ApnsPushHeaders } from './push-type.js';
 import type { ProviderToken, ProviderTokens } from './provider-tokens.js';
 import { isHexToken, validateApnsServiceInfo } from './token.js';
+import { createApnsWakeWriter, isTopicOfCalls, type ApnsWakeRequest } from './wake-request.js';
 
 export interface ApnsDependencies {
   readonly clock: Clock;
@@ -37,6 +46,8 @@ const TOKEN_LIFETIME_MS = 50 * 60_000;
 const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
 const DELIVERED: Outcome = { kind: 'delivered' };
 const EXPIRED: Outcome = { kind: 'dropped', reason: 'expired' };
+/** For what is no call, where the entry's topic takes calls alone: Apple would refuse it. */
+const CALLS_ONLY: Outcome = { kind: 'dropped', reason: 'calls-only' };
 /**
  * Never indexed, as Apple asks: they differ in every request and would push the constant headers out of the
  * compression table, and a device token has no business in a table.
@@ -103,7 +114,8 @@ class ApnsNotifier implements Notifier {
   readonly #retryAfterMaxMs: number;
   readonly #refusals = new Refusals();
   readonly #collapse: boolean;
-  readonly #legacyBodies: LegacyWriter<string>;
+  readonly #legacyBodies: ContentWriter<string>;
+  readonly #wakes: ContentWriter<ApnsWakeRequest>;
 
   constructor(
     readonly service: ServiceName,
@@ -118,7 +130,8 @@ class ApnsNotifier implements Notifier {
     this.#client = new Http2Client(() => connector.openSession(), http2);
     this.#retryAfterMaxMs = entry.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS;
     this.#collapse = entry.collapseRepeats ?? false;
-    this.#legacyBodies = new LegacyWriter(createLegacyApnsBody(entry));
+    this.#legacyBodies = legacyWriter(createLegacyApnsBody(entry));
+    this.#wakes = wakeWriter(createApnsWakeWriter(entry));
     this.capabilities = {
       content: 'sealed',
       batchSize: 1,
@@ -138,7 +151,7 @@ class ApnsNotifier implements Notifier {
     const payload = encPayloadOf(push.content);
     if (payload === null) return this.#sendOther(push, signal);
     const body = this.template.prefix + payload + this.template.suffix;
-    return new Promise((resolve) => this.#attempt(push, body, signal, true, resolve));
+    return this.#begin(push, body, null, signal);
   }
 
   health(): NotifierHealth {
@@ -154,24 +167,36 @@ class ApnsNotifier implements Notifier {
 
   /** Apart from `send`, which is for nearly all pushes. */
   #sendOther(push: Push, signal: AbortSignal): Promise<Outcome> {
-    const { content, device } = push;
-    if (content.kind !== 'legacy') return Promise.resolve(NOT_SEALED);
-    if (this.facts.legacyPriority === null) return Promise.resolve(LEGACY_CONTENT);
-    if (!isHexToken(device.serviceId)) return Promise.resolve(MALFORMED_TOKEN);
-    const body = this.#legacyBodies.of(content.payload);
-    if (body === null) return Promise.resolve(UNREADABLE_CONTENT);
-    return new Promise((resolve) => this.#attempt(push, body, signal, true, resolve));
+    const { kind, payload } = push.content;
+    if (kind !== 'legacy' && kind !== 'wake') return Promise.resolve(NOT_SEALED);
+    if (kind === 'legacy' && this.facts.legacyPriority === null) return Promise.resolve(LEGACY_CONTENT);
+    if (!isHexToken(push.device.serviceId)) return Promise.resolve(MALFORMED_TOKEN);
+    if (kind === 'wake') return this.#sendWake(push, payload, signal);
+    const body = this.#legacyBodies.of(payload);
+    return body === null ? Promise.resolve(UNREADABLE_CONTENT) : this.#begin(push, body, null, signal);
+  }
+
+  #sendWake(push: Push, payload: Buffer, signal: AbortSignal): Promise<Outcome> {
+    const wake = this.#wakes.of(payload);
+    if (wake === null) return Promise.resolve(UNREADABLE_CONTENT);
+    if (wake.pushType !== 'voip' && isTopicOfCalls(wake.topic)) return Promise.resolve(CALLS_ONLY);
+    return this.#begin(push, wake.body, wake, signal);
+  }
+
+  #begin(push: Push, body: string, wake: ApnsWakeRequest | null, signal: AbortSignal): Promise<Outcome> {
+    return new Promise((resolve) => this.#attempt(push, body, wake, signal, true, resolve));
   }
 
   #attempt(
     push: Push,
     body: string,
+    wake: ApnsWakeRequest | null,
     signal: AbortSignal,
     mayRenew: boolean,
     resolve: (outcome: Outcome) => void,
   ): void {
     const authorization = this.token?.authorization() ?? null;
-    const request = { headers: this.#headers(push, authorization), body, signal };
+    const request = { headers: this.#headers(push, wake, authorization), body, signal };
     this.#client.send(request, (result) => {
       if (result.kind === 'answer' && result.status === 200) {
         this.#refusals.delivered(push.device.serviceId);
@@ -183,7 +208,7 @@ class ApnsNotifier implements Notifier {
         isExpiredToken(result) &&
         this.token?.renewAfterRefusal(authorization)
       ) {
-        return this.#attempt(push, body, signal, false, resolve);
+        return this.#attempt(push, body, wake, signal, false, resolve);
       }
       resolve(this.#outcome(result, push.device.serviceId));
     });
@@ -200,7 +225,7 @@ class ApnsNotifier implements Notifier {
     return outcome;
   }
 
-  #headers(push: Push, authorization: string | null): OutgoingHttpHeaders {
+  #headers(push: Push, wake: ApnsWakeRequest | null, authorization: string | null): OutgoingHttpHeaders {
     const headers: OutgoingHttpHeaders =
       push.content.kind === 'legacy'
         ? this.#legacyHeaders(push)
@@ -209,15 +234,16 @@ class ApnsNotifier implements Notifier {
             ':scheme': 'https',
             ':authority': this.facts.authority,
             ':path': `/3/device/${push.device.serviceId}`,
-            'apns-topic': this.entry.topic,
-            'apns-push-type': this.facts.pushType,
-            'apns-priority': this.facts.priorities[push.priority],
+            'apns-topic': wake === null ? this.entry.topic : wake.topic,
+            'apns-push-type': wake === null ? this.facts.pushType : wake.pushType,
+            'apns-priority': wake === null ? this.facts.priorities[push.priority] : wake.priority,
             'apns-expiration': `${Math.floor(push.expiresAtMs / 1000)}`,
             'apns-id': uuidOf(push.dedupeKey),
             [sensitiveHeaders]: neverIndexed,
           };
     if (authorization !== null) headers['authorization'] = authorization;
-    if (this.#collapse) headers['apns-collapse-id'] = push.dedupeKey.hexSlice();
+    const collapseId = wake?.collapseId ?? (this.#collapse ? push.dedupeKey.hexSlice() : null);
+    if (collapseId !== null) headers['apns-collapse-id'] = collapseId;
     return headers;
   }
 

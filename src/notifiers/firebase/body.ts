@@ -1,6 +1,8 @@
 import type { LegacyMessage } from '../../codec/legacy-content.js';
+import type { WakeMessage } from '../../codec/wake-content.js';
 import { asciiJson } from '../ascii-json.js';
 import { DEFAULT_MARKERS } from '../markers.js';
+import { wakeData } from '../wake-sending.js';
 
 /** FCM's limit for the keys and values of `data`. */
 const FCM_MAX_DATA_BYTES = 4096;
@@ -60,3 +62,27 @@ export function legacyFcmMembers({ data }: LegacyMessage): string {
 /** The original's order; ASCII. */
 export const legacyFcmBody = (token: string, members: string): string =>
   `{"message":{"token":${asciiJson(token)},${members}}}`;
+
+/** The body of a publish's push, but for its time and its token. */
+export interface FcmWakeParts {
+  readonly head: string;
+  readonly tail: string;
+}
+
+/** Spec xmpp-push, 11.3: what the original says, as version 1 of the interface says it. */
+export function wakeFcmParts(message: WakeMessage): FcmWakeParts {
+  const { urgency, collapseKey } = message;
+  const collapse = collapseKey === null ? '' : `"collapse_key":${asciiJson(collapseKey)},`;
+  const priority = urgency === 'silent' ? 'normal' : 'high';
+  return {
+    head: `{"message":{"android":{${collapse}"priority":"${priority}"`,
+    tail: `},"data":${wakeData(message)},"token":`,
+  };
+}
+
+/** ASCII. A time of 28 days goes without saying, and FCM refuses a longer one. 0 would mean now or never. */
+export function wakeFcmBody({ head, tail }: FcmWakeParts, token: string, leftMs: number): string {
+  const ttlSeconds = Math.ceil(leftMs / 1000);
+  const ttl = ttlSeconds < FCM_MAX_TTL_SECONDS ? `,"ttl":"${ttlSeconds}s"` : '';
+  return `${head}${ttl}${tail}${asciiJson(token)}}}`;
+}

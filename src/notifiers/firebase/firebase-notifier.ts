@@ -15,15 +15,24 @@ import type { Http2Result } from '../http2-exchange.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
 import { parseRetryAfterMs, RETRY_AFTER_MAX_MS } from '../../delivery-rules/retry-after.js';
 import { Refusals } from '../refusals.js';
-import { LegacyWriter, MALFORMED_TOKEN, UNREADABLE_CONTENT } from '../legacy-sending.js';
+import { legacyWriter } from '../legacy-sending.js';
 import { parseMarkers } from '../markers.js';
-import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { encPayloadOf, MALFORMED_TOKEN, NOT_SEALED, UNREADABLE_CONTENT } from '../sealed-content.js';
 import { isPrintableToken } from '../service-info.js';
 import { outcomeOfFailure } from '../transport-outcome.js';
+import { wakeWriter } from '../wake-sending.js';
 import { AccessTokens } from '../access-tokens.js';
 import { createTlsContext } from '../tls-context.js';
 import { fcmOutcome, isAccessTokenRefusal, parseFcmError } from './answers.js';
-import { fcmBody, fcmMarkers, fcmMaxPayloadBytes, legacyFcmBody, legacyFcmMembers } from './body.js';
+import {
+  fcmBody,
+  fcmMarkers,
+  fcmMaxPayloadBytes,
+  legacyFcmBody,
+  legacyFcmMembers,
+  wakeFcmBody,
+  wakeFcmParts,
+} from './body.js';
 import type { FirebaseEntry } from './firebase-entry.js';
 import { loadServiceAccount } from './service-account.js';
 import { validateFirebaseServiceInfo } from './token.js';
@@ -90,7 +99,8 @@ class FirebaseNotifier implements Notifier {
   readonly #retryAfterMaxMs: number;
   readonly #refusals = new Refusals();
   readonly #markers: string;
-  readonly #legacyMembers = new LegacyWriter(legacyFcmMembers);
+  readonly #legacyMembers = legacyWriter(legacyFcmMembers);
+  readonly #wakes = wakeWriter(wakeFcmParts);
   #lastHeaders: OutgoingHttpHeaders | null = null;
 
   constructor(
@@ -162,7 +172,7 @@ class FirebaseNotifier implements Notifier {
     const payload = encPayloadOf(push.content);
     const body =
       payload === null
-        ? this.#otherBody(push)
+        ? this.#otherBody(push, leftMs)
         : fcmBody(
             {
               payload,
@@ -183,11 +193,16 @@ class FirebaseNotifier implements Notifier {
   }
 
   /** An outcome: it is not sent. */
-  #otherBody({ content, device }: Push): string | Outcome {
-    if (content.kind !== 'legacy') return NOT_SEALED;
-    if (!isPrintableToken(device.serviceId)) return MALFORMED_TOKEN;
+  #otherBody({ content, device }: Push, leftMs: number): string | Outcome {
+    if (content.kind !== 'legacy' && content.kind !== 'wake') return NOT_SEALED;
+    const token = device.serviceId;
+    if (!isPrintableToken(token)) return MALFORMED_TOKEN;
+    if (content.kind === 'wake') {
+      const parts = this.#wakes.of(content.payload);
+      return parts === null ? UNREADABLE_CONTENT : wakeFcmBody(parts, token, leftMs);
+    }
     const members = this.#legacyMembers.of(content.payload);
-    return members === null ? UNREADABLE_CONTENT : legacyFcmBody(device.serviceId, members);
+    return members === null ? UNREADABLE_CONTENT : legacyFcmBody(token, members);
   }
 
   #onRefusal(

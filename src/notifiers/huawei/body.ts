@@ -1,7 +1,9 @@
 import type { LegacyMessage } from '../../codec/legacy-content.js';
+import type { WakeMessage } from '../../codec/wake-content.js';
 import type { PushPriority } from '../../domain/push.js';
 import { asciiJson } from '../ascii-json.js';
 import { DEFAULT_MARKERS } from '../markers.js';
+import { wakeData } from '../wake-sending.js';
 
 /** HMS takes 4096 bytes, the token not counted; it answers 80300008 beyond that. */
 const HMS_MAX_BODY_BYTES = 4096;
@@ -32,13 +34,15 @@ export function hmsBody(
   markers: string = defaultMarkers,
 ): string {
   const urgency = priority === 'high' ? 'HIGH' : 'NORMAL';
-  // HMS refuses a message that has no time left.
-  const ttl = Math.min(HMS_MAX_TTL_SECONDS, Math.max(1, ttlSeconds));
+  const ttl = ttlWithin(ttlSeconds);
   return (
     `{"validate_only": false, "message": {"data": "{\\"enc_payload\\": \\"${payload}\\"${markers}}", ` +
     `"android": {"urgency": "${urgency}", "ttl": "${ttl}s"}, "token": [${asciiJson(token)}]}}`
   );
 }
+
+/** HMS refuses a message that has no time left. */
+const ttlWithin = (ttlSeconds: number): number => Math.min(HMS_MAX_TTL_SECONDS, Math.max(1, ttlSeconds));
 
 const emptyMessage: HmsMessage = {
   payload: '',
@@ -78,3 +82,19 @@ export function legacyHmsStart({ data }: LegacyMessage): string {
 
 /** The original's order; ASCII. */
 export const legacyHmsBody = (start: string, token: string): string => start + asciiJson(token) + LEGACY_END;
+
+/**
+ * The body of a publish's push up to its time: what Google is told (spec xmpp-push, 11.3), the way HMS takes it. It has
+ * no collapse key: HMS has groups instead, of which an app has a hundred for all that it sends.
+ */
+export function wakeHmsStart(message: WakeMessage): string {
+  const urgency = message.urgency === 'silent' ? 'NORMAL' : 'HIGH';
+  return (
+    `{"validate_only":false,"message":{"data":${asciiJson(wakeData(message))},` +
+    `"android":{"urgency":"${urgency}","ttl":"`
+  );
+}
+
+/** ASCII. */
+export const wakeHmsBody = (start: string, token: string, ttlSeconds: number): string =>
+  `${start}${ttlWithin(ttlSeconds)}s"},"token":[${asciiJson(token)}]}}`;

@@ -12,15 +12,24 @@ import { readOptionalFile } from '../credential-files.js';
 import { parseEndpoint, trustAnchors } from '../endpoint.js';
 import { HttpClient, httpOptionsOf, outcomeOfHttpFailure } from '../http-client.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
-import { LegacyWriter, MALFORMED_TOKEN, UNREADABLE_CONTENT } from '../legacy-sending.js';
+import { legacyWriter } from '../legacy-sending.js';
 import { parseMarkers } from '../markers.js';
 import { Refusals } from '../refusals.js';
-import { encPayloadOf, NOT_SEALED } from '../sealed-content.js';
+import { encPayloadOf, MALFORMED_TOKEN, NOT_SEALED, UNREADABLE_CONTENT } from '../sealed-content.js';
 import { isPrintableToken } from '../service-info.js';
 import { LARGEST_SEALED_BYTES } from '../sealed-size.js';
 import { healthWithTokens, openTokenSource, type TokenSource } from '../token-source.js';
+import { wakeWriter } from '../wake-sending.js';
 import { hmsOutcome, isAccessTokenRefusal, parseHmsAnswer } from './answers.js';
-import { hmsBody, hmsMarkers, hmsMaxPayloadBytes, legacyHmsBody, legacyHmsStart } from './body.js';
+import {
+  hmsBody,
+  hmsMarkers,
+  hmsMaxPayloadBytes,
+  legacyHmsBody,
+  legacyHmsStart,
+  wakeHmsBody,
+  wakeHmsStart,
+} from './body.js';
 import type { HuaweiEntry } from './huawei-entry.js';
 import { validateHuaweiServiceInfo } from './token.js';
 
@@ -97,7 +106,8 @@ class HuaweiNotifier implements Notifier {
   readonly #retryAfterMaxMs: number;
   readonly #refusals = new Refusals();
   readonly #markers: string;
-  readonly #legacyStarts = new LegacyWriter(legacyHmsStart);
+  readonly #legacyStarts = legacyWriter(legacyHmsStart);
+  readonly #wakeStarts = wakeWriter(wakeHmsStart);
 
   constructor(
     readonly service: ServiceName,
@@ -171,13 +181,14 @@ class HuaweiNotifier implements Notifier {
   /** An outcome: it is not sent. */
   #bodyOf({ content, device, priority }: Push, leftMs: number): string | Outcome {
     const token = device.serviceId;
+    const ttlSeconds = Math.floor(leftMs / 1000);
     const payload = encPayloadOf(content);
-    if (payload !== null) {
-      return hmsBody({ payload, token, priority, ttlSeconds: Math.floor(leftMs / 1000) }, this.#markers);
-    }
-    if (content.kind !== 'legacy') return NOT_SEALED;
+    if (payload !== null) return hmsBody({ payload, token, priority, ttlSeconds }, this.#markers);
+    if (content.kind !== 'legacy' && content.kind !== 'wake') return NOT_SEALED;
     if (!isPrintableToken(token)) return MALFORMED_TOKEN;
-    const start = this.#legacyStarts.of(content.payload);
-    return start === null ? UNREADABLE_CONTENT : legacyHmsBody(start, token);
+    const isWake = content.kind === 'wake';
+    const start = (isWake ? this.#wakeStarts : this.#legacyStarts).of(content.payload);
+    if (start === null) return UNREADABLE_CONTENT;
+    return isWake ? wakeHmsBody(start, token, ttlSeconds) : legacyHmsBody(start, token);
   }
 }

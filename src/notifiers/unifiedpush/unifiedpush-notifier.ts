@@ -15,7 +15,7 @@ import type { Notifier, NotifierCapabilities, NotifierHealth, ValidationPurpose 
 import { isKnownOrigin, strangerOf } from '../push-services.js';
 import { deviceOf } from '../service-info.js';
 import { WEBPUSH_MAX_PAYLOAD_BYTES } from '../webpush/body.js';
-import { MAX_TTL_SECONDS, messageOf, topicOf, type EndpointMessage } from '../webpush/message.js';
+import { EndpointMessages, MAX_TTL_SECONDS, topicOf, type EndpointMessage } from '../webpush/message.js';
 import { encodeSubscriberData, type SubscriberData } from '../webpush/subscriber-data.js';
 import { loadVapidKeys, subjectProblem, VapidTokens, type VapidKeys } from '../webpush/vapid.js';
 import { verdictOfAnswer } from './answers.js';
@@ -72,6 +72,7 @@ class UnifiedpushNotifier implements Notifier {
   /** Of its own, so that clients who name hanging servers hold up no pushes. */
   readonly #discoveryClient: HttpClient;
   readonly #discovery: EndpointDiscovery | null;
+  readonly #messages: EndpointMessages;
 
   constructor(
     readonly service: ServiceName,
@@ -80,6 +81,7 @@ class UnifiedpushNotifier implements Notifier {
     private readonly tools: EndpointTools,
     private readonly vapid: Vapid | null,
   ) {
+    this.#messages = new EndpointMessages(tools.guard, MAX_TTL_SECONDS);
     this.#client = new HttpClient(tools.http);
     this.#discoveryClient = new HttpClient({
       ...tools.http,
@@ -120,7 +122,7 @@ class UnifiedpushNotifier implements Notifier {
   }
 
   async send(push: Push, signal: AbortSignal): Promise<Outcome> {
-    const message = messageOf(push, this.clock.nowMs(), this.tools.guard, MAX_TTL_SECONDS);
+    const message = this.#messages.of(push, this.clock.nowMs());
     if (!message.ok) return message.error;
     return this.tools.traffic.pass(push.device.serviceId, message.value.url.origin, () =>
       this.#request(push, message.value, signal),
@@ -152,14 +154,15 @@ class UnifiedpushNotifier implements Notifier {
   }
 
   /** RFC 8030, 5; a server that knows nothing of them ignores what it does not know. */
-  #headers(push: Push, { url, subscriber, ttlSeconds }: EndpointMessage): Readonly<Record<string, string>> {
+  #headers(push: Push, message: EndpointMessage): Readonly<Record<string, string>> {
+    const { url, subscriber, ttlSeconds, urgency } = message;
     const { keys, vapidKeyId } = subscriber;
     const authorization = this.#authorizationFor(url.origin, vapidKeyId);
     return {
       'content-type': 'application/octet-stream',
       ttl: String(ttlSeconds),
-      urgency: push.priority,
-      ...(keys === null ? {} : { 'content-encoding': 'aes128gcm', topic: topicOf(push.dedupeKey) }),
+      urgency,
+      ...(keys === null ? {} : { 'content-encoding': 'aes128gcm', topic: topicOf(push, message) }),
       ...(authorization === null ? {} : { authorization }),
     };
   }

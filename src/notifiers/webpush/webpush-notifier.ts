@@ -17,8 +17,8 @@ import { pushServiceOf, strangerOf } from '../push-services.js';
 import { judgeAnswer, parseAnswer } from './answers.js';
 import { WEBPUSH_MAX_PAYLOAD_BYTES } from './body.js';
 import {
+  EndpointMessages,
   MAX_TTL_SECONDS,
-  messageOf,
   SERVICE_DATA_CORRUPT,
   topicOf,
   type EndpointMessage,
@@ -87,7 +87,7 @@ class BrowserNotifier implements WebpushNotifier {
   readonly vapidPublicKeys: readonly string[];
   readonly #parts: Parts;
   readonly #deliveries = new OriginDeliveries();
-  readonly #maxTtlSeconds: number;
+  readonly #messages: EndpointMessages;
   readonly #hasTopic: boolean;
   /** Why the push services refuse us; null when they do not. */
   #refusal: string | null = null;
@@ -100,7 +100,7 @@ class BrowserNotifier implements WebpushNotifier {
     parts: Parts,
   ) {
     this.#parts = parts;
-    this.#maxTtlSeconds = entry.maxTtlSeconds ?? MAX_TTL_SECONDS;
+    this.#messages = new EndpointMessages(tools.guard, entry.maxTtlSeconds ?? MAX_TTL_SECONDS);
     this.#hasTopic = entry.topic ?? true;
     this.vapidPublicKeys = parts.vapidKeys.publicTexts;
     this.capabilities = {
@@ -136,7 +136,7 @@ class BrowserNotifier implements WebpushNotifier {
   }
 
   #messageFor(push: Push): Result<Message, Outcome> {
-    const message = messageOf(push, this.clock.nowMs(), this.tools.guard, this.#maxTtlSeconds);
+    const message = this.#messages.of(push, this.clock.nowMs());
     if (!message.ok) return message;
     const { keys, vapidKeyId } = message.value.subscriber;
     if (keys === null || vapidKeyId === null) return fail(SERVICE_DATA_CORRUPT);
@@ -177,14 +177,15 @@ class BrowserNotifier implements WebpushNotifier {
   }
 
   /** RFC 8030, 5; RFC 8291, 4; RFC 8292, 3. */
-  #headers(push: Push, { url, vapidKey, ttlSeconds }: Message): Readonly<Record<string, string>> {
+  #headers(push: Push, message: Message): Readonly<Record<string, string>> {
+    const { url, vapidKey, ttlSeconds, urgency } = message;
     return {
       authorization: this.#parts.tokens.authorization(vapidKey, url.origin),
       'content-encoding': 'aes128gcm',
       'content-type': 'application/octet-stream',
       ttl: String(ttlSeconds),
-      urgency: push.priority,
-      ...(this.#hasTopic ? { topic: topicOf(push.dedupeKey) } : {}),
+      urgency,
+      ...(this.#hasTopic ? { topic: topicOf(push, message) } : {}),
       // Microsoft's refuses a TTL that its own header does not agree with.
       ...(pushServiceOf(url.hostname) === 'microsoft'
         ? { 'x-wns-cache-policy': ttlSeconds === 0 ? 'no-cache' : 'cache' }

@@ -10,14 +10,12 @@ export const rawBody = (payload: string): string => `{"enc_payload":"${payload}"
 export const WNS_MAX_PAYLOAD_BYTES = Math.floor((WNS_MAX_BODY_BYTES - rawBody('').length) / 4) * 3;
 
 /**
- * The XML of a toast, the same for every push: a text for users whose app cannot be woken to decrypt. The payload does
- * not go along: Windows hands nothing of a toast to the app before the user touches it. The error is for the operator.
+ * The XML of a toast: a text for users whose app cannot be woken. The payload does not go along: Windows hands nothing of
+ * a toast to the app before the user touches it. `body`: null = the title is all. The error is for the operator.
  */
-export function toastBody(title: string, body: string): Result<string, string> {
-  const xml =
-    '<toast><visual><binding template="ToastGeneric">' +
-    `<text>${escapeXml(title)}</text><text>${escapeXml(body)}</text>` +
-    '</binding></visual></toast>';
+export function toastBody(title: string, body: string | null): Result<string, string> {
+  const texts = (body === null ? [title] : [title, body]).map((text) => `<text>${escapeXml(text)}</text>`);
+  const xml = `<toast><visual><binding template="ToastGeneric">${texts.join('')}</binding></visual></toast>`;
   return Buffer.byteLength(xml) > WNS_MAX_BODY_BYTES
     ? fail('toastTitle and toastBody are too long for a toast (5000 bytes)')
     : ok(xml);

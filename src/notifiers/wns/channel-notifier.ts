@@ -1,3 +1,4 @@
+import { channelOfDevice } from '../../codec/wns-channel-uri.js';
 import type { Clock } from '../../domain/clock.js';
 import type { ClientError } from '../../domain/errors.js';
 import type { Device } from '../../domain/device.js';
@@ -10,12 +11,12 @@ import { outcomeOfHttpFailure, type HttpClient, type HttpFailure, type HttpResul
 import { OriginGates, type GateResult } from '../origin-gates.js';
 import type { Notifier, NotifierCapabilities, NotifierHealth } from '../port.js';
 import { Refusals } from '../refusals.js';
-import { encPayloadOf, outcomeOfUnsealed } from '../sealed-content.js';
 import { healthWithTokens, type TokenSource } from '../token-source.js';
 import { parseWnsAnswer, wnsOutcome, type WnsSituation } from './answers.js';
-import { rawBody, WNS_MAX_PAYLOAD_BYTES } from './body.js';
-import { channelOfDevice, validateWnsServiceInfo } from './channel-uri.js';
+import { WNS_MAX_PAYLOAD_BYTES } from './body.js';
+import { WnsNotifications, type WnsNotification } from './notification.js';
 import { Throttles } from './throttles.js';
+import { validateWnsServiceInfo } from './token.js';
 
 export interface ChannelSettings {
   /** Null: the channel's own host. */
@@ -50,6 +51,7 @@ export class ChannelNotifier implements Notifier {
   readonly #throttledApp = new Throttles(1);
   readonly #knownHosts = new Set<string>();
   readonly #gates: OriginGates;
+  readonly #notifications: WnsNotifications;
 
   constructor(
     readonly service: ServiceName,
@@ -62,6 +64,7 @@ export class ChannelNotifier implements Notifier {
     // Most users are on one or two hosts, and nobody but Microsoft can set one up that hangs: the window of the actor is
     // bound enough until one fails.
     this.#gates = new OriginGates({ firstInFlight: maxInFlight, maxInFlight });
+    this.#notifications = new WnsNotifications(toast);
     this.capabilities = {
       content: 'sealed',
       batchSize: 1,
@@ -89,8 +92,8 @@ export class ChannelNotifier implements Notifier {
   }
 
   async #attempt(push: Push, signal: AbortSignal, mayRenew: boolean): Promise<Outcome> {
-    const channel = channelOfDevice(push.device);
-    if (channel === null) return NO_CHANNEL;
+    const channelUri = channelOfDevice(push.device);
+    if (channelUri === null) return NO_CHANNEL;
     const throttledMs = this.#throttledChannels.remainingMs(push.device.serviceId, this.clock.nowMs());
     if (throttledMs > 0) return { kind: 'postponed', reason: 'channel-throttled', afterMs: throttledMs };
     const { tokens } = this.source;
@@ -99,16 +102,17 @@ export class ChannelNotifier implements Notifier {
 
     const nowMs = this.clock.nowMs();
     if (push.expiresAtMs <= nowMs) return EXPIRED;
-    const body = this.#bodyOf(push);
-    if (body === null) return outcomeOfUnsealed(push.content);
+    const notification = this.#notifications.of(push);
+    if (!notification.ok) return notification.error;
+    const channel = new URL(channelUri);
     const refusal = this.#gates.enter(channel.host, nowMs);
     if (refusal !== null) return { kind: 'postponed', reason: refusal.reason, afterMs: refusal.postponeMs };
     const { origin } = this.settings;
     const result = await this.client.send({
       url: origin === null ? channel : new URL(channel.pathname + channel.search, origin),
       method: 'POST',
-      headers: this.#headers(push, token.value, nowMs),
-      body,
+      headers: this.#headers(notification.value, token.value, push.expiresAtMs - nowMs),
+      body: notification.value.body,
       signal,
     });
     const afterMs = this.#retryAfterOf(result);
@@ -160,19 +164,16 @@ export class ChannelNotifier implements Notifier {
     return parseRetryAfterMs(result.headers['retry-after'], this.clock.nowMs(), maxMs);
   }
 
-  #bodyOf(push: Push): string | null {
-    const payload = encPayloadOf(push.content);
-    return payload === null ? null : (this.settings.toast ?? rawBody(payload));
-  }
-
   /** Spec uwpx-push, 6.2, with expiry, caching and priority added (9, item 11). */
-  #headers(push: Push, authorization: string, nowMs: number): Readonly<Record<string, string>> {
-    const isToast = this.settings.toast !== null;
-    const leftSeconds = Math.floor((push.expiresAtMs - nowMs) / 1000);
+  #headers(
+    { kind, isUrgent }: WnsNotification,
+    authorization: string,
+    leftMs: number,
+  ): Readonly<Record<string, string>> {
     // A TTL of 0 contradicts the cache policy, and WNS refuses what contradicts itself.
-    const ttl = String(Math.min(WNS_MAX_TTL_SECONDS, Math.max(1, leftSeconds)));
+    const ttl = String(Math.min(WNS_MAX_TTL_SECONDS, Math.max(1, Math.floor(leftMs / 1000))));
     const common = { authorization, 'x-wns-requestforstatus': 'true' };
-    if (isToast) {
+    if (kind === 'toast') {
       // Toasts have high priority by themselves, and the cache policy is not for them.
       return { ...common, 'x-wns-type': 'wns/toast', 'content-type': 'text/xml', 'x-wns-ttl': ttl };
     }
@@ -181,7 +182,7 @@ export class ChannelNotifier implements Notifier {
       'x-wns-type': 'wns/raw',
       'content-type': 'application/octet-stream',
       // 1 wakes a device that sleeps on battery; raw notifications have 3 otherwise, which waits for the charger.
-      'x-wns-priority': push.priority === 'high' ? '1' : '2',
+      'x-wns-priority': isUrgent ? '1' : '2',
       ...(this.settings.cache ? { 'x-wns-cache-policy': 'cache', 'x-wns-ttl': ttl } : {}),
     };
   }

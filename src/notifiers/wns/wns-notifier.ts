@@ -1,3 +1,4 @@
+import { CHANNEL_URI_MAX_LENGTH } from '../../codec/wns-channel-uri.js';
 import type { Clock } from '../../domain/clock.js';
 import type { ServiceName } from '../../domain/ids.js';
 import { fail, ok, type Result } from '../../domain/result.js';
@@ -11,7 +12,6 @@ import type { Notifier } from '../port.js';
 import { openTokenSource } from '../token-source.js';
 import { toastBody } from './body.js';
 import { ChannelNotifier } from './channel-notifier.js';
-import { MAX_CHANNEL_URI_LENGTH } from './channel-uri.js';
 import type { WnsEntry } from './wns-entry.js';
 
 export interface WnsDependencies {
@@ -80,7 +80,7 @@ const publicHostsOnly = (): EndpointGuard =>
     allowHttp: false,
     allowNetworks: [],
     ports: [443],
-    maxUrlLength: MAX_CHANNEL_URI_LENGTH,
+    maxUrlLength: CHANNEL_URI_MAX_LENGTH,
   });
 
 /** A directory's id or one of its domain names; it becomes part of a path. */

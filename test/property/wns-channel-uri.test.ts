@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseChannelUri as parseForWns } from '../../src/notifiers/wns/channel-uri.js';
-import { CHANNEL_URI_MAX_LENGTH, parseChannelUri } from '../../src/uwpx/channel-uri.js';
+import {
+  CHANNEL_URI_MAX_LENGTH,
+  channelOfDevice,
+  deviceOfChannel,
+  parseChannelUri,
+} from '../../src/codec/wns-channel-uri.js';
 
 const letters = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const letter = fc.constantFrom(...letters, ...letters.toUpperCase());
@@ -133,12 +137,16 @@ describe('a channel URI', () => {
     expect(taken).toBeGreaterThan(0);
   });
 
-  it('is judged by the same rule as those that the notifier wns gets from its own clients', () => {
+  it('is found again in the device that stands for it, which has the same id each time', () => {
     fc.assert(
-      fc.property(fc.oneof(channel, tricky, spoilt), (text) => {
-        expect(parseChannelUri(text)).toBe(parseForWns(text)?.href ?? null);
+      fc.property(channel, channel, (text, other) => {
+        const [one, two] = [parseChannelUri(text), parseChannelUri(other)];
+        if (one === null || two === null) throw new Error('expected a channel');
+        const device = deviceOfChannel(one);
+        expect(channelOfDevice(device)).toBe(one);
+        expect(device.serviceId).toMatch(/^[0-9a-f]{64}$/);
+        expect(deviceOfChannel(two).serviceId === device.serviceId).toBe(one === two);
       }),
-      { numRuns: 1_000 },
     );
   });
 
