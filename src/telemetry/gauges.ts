@@ -58,6 +58,12 @@ export interface GaugeSources {
       readonly membershipCount: number;
     };
   }[];
+  /** Devices of XMPP users and connections to XMPP servers; absent where none are served. */
+  readonly xmpp?: {
+    /** Types are those of the configuration. */
+    countsByType(): Iterable<readonly [string, number]>;
+    links(): readonly { readonly domain: string; readonly state: string }[];
+  };
   /** How long the first load of the index took; 0 while it is under way. */
   readonly loadSeconds: () => number;
 }
@@ -65,7 +71,7 @@ export interface GaugeSources {
 /** Everything that is read rather than counted, under its Prometheus name. */
 export function registerGauges(
   metrics: Metrics,
-  { index, network, actors, outbox, deadTokenGuard, clock, loadSeconds, legacy }: GaugeSources,
+  { index, network, actors, outbox, deadTokenGuard, clock, loadSeconds, legacy, xmpp }: GaugeSources,
 ): void {
   const ofActors = (
     read: (status: ReturnType<NonNullable<ReturnType<typeof actors.get>>['status']>) => number,
@@ -201,6 +207,21 @@ export function registerGauges(
     ofBrands('membershipCount'),
   );
 
+  if (xmpp !== undefined) {
+    metrics.labelledGauge('waggle_xmpp_devices', 'devices of XMPP users', 'type', () => xmpp.countsByType());
+    metrics.labelledGauge(
+      'waggle_xmpp_connections',
+      'component connections that are up',
+      'domain',
+      function* () {
+        const links = xmpp.links();
+        for (const domain of new Set(links.map((link) => link.domain))) {
+          yield [domain, links.filter((link) => link.domain === domain && isUp(link.state)).length];
+        }
+      },
+    );
+  }
+
   const loopDelay = monitorEventLoopDelay({ resolution: 10 });
   loopDelay.enable();
   metrics.gauge('waggle_event_loop_longest_stall_seconds', 'since the last time this was read', () => {
@@ -209,3 +230,6 @@ export function registerGauges(
     return longest;
   });
 }
+
+/** Of `LinkState`; a draining connection still answers. */
+const isUp = (state: string): boolean => state === 'online' || state === 'draining';

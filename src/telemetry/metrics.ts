@@ -5,78 +5,9 @@ import {
   Histogram,
   Registry,
 } from 'prom-client';
+import { Tally, TallyCube, TallyFamily, TallyTable } from './tally.js';
 
-/**
- * A number that a hot path adds to; Prometheus sees it only when somebody asks. prom-client's own counters hash
- * their labels on every increment, which would be the dearest step of the pipeline.
- */
-export class Tally {
-  value = 0;
-
-  add(amount = 1): void {
-    this.value += amount;
-  }
-}
-
-/** One tally per value of one label. Values must come from a fixed set (our notifiers, our kinds), never from a peer. */
-export class TallyFamily {
-  readonly #tallies = new Map<string, Tally>();
-
-  of(labelValue: string): Tally {
-    let tally = this.#tallies.get(labelValue);
-    if (tally === undefined) {
-      tally = new Tally();
-      this.#tallies.set(labelValue, tally);
-    }
-    return tally;
-  }
-
-  entries(): IterableIterator<[string, Tally]> {
-    return this.#tallies.entries();
-  }
-
-  total(): number {
-    let sum = 0;
-    for (const tally of this.#tallies.values()) sum += tally.value;
-    return sum;
-  }
-}
-
-/** As `TallyFamily`, for two labels. */
-export class TallyTable {
-  readonly #families = new Map<string, TallyFamily>();
-
-  of(firstValue: string, secondValue: string): Tally {
-    let family = this.#families.get(firstValue);
-    if (family === undefined) {
-      family = new TallyFamily();
-      this.#families.set(firstValue, family);
-    }
-    return family.of(secondValue);
-  }
-
-  entries(): IterableIterator<[string, TallyFamily]> {
-    return this.#families.entries();
-  }
-}
-
-/** As `TallyFamily`, for three labels. */
-export class TallyCube {
-  readonly #tables = new Map<string, TallyTable>();
-
-  of(firstValue: string, secondValue: string, thirdValue: string): Tally {
-    let table = this.#tables.get(firstValue);
-    if (table === undefined) {
-      table = new TallyTable();
-      this.#tables.set(firstValue, table);
-    }
-    return table.of(secondValue, thirdValue);
-  }
-
-  entries(): IterableIterator<[string, TallyTable]> {
-    return this.#tables.entries();
-  }
-}
+export type { Tally, TallyFamily, TallyTable } from './tally.js';
 
 type Reading = () => number;
 type LabelledReading = () => Iterable<readonly [string, number]>;
@@ -183,6 +114,57 @@ export class Metrics {
     'waggle_legacy_limited_total',
     'notify beyond what one recipient may get: held until it may, superseded by a later one, refused',
     ['brand', 'result'],
+  );
+
+  // XMPP servers, and what their users register.
+  readonly xmppAnswers = this.#table(
+    'waggle_xmpp_answers_total',
+    'requests of XMPP servers and clients by answer: result, wait, refused, late: the time was up, fault: of ours, overload',
+    ['request', 'answer'],
+  );
+  readonly xmppAnswerTime = new Histogram({
+    name: 'waggle_xmpp_answer_seconds',
+    help: 'from reading a request of an XMPP server or client to writing its answer',
+    labelNames: ['request'],
+    buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25],
+    registers: [this.registry],
+  });
+  readonly xmppAnswersLost = this.#tally(
+    'waggle_xmpp_answers_lost_total',
+    'answers that had no connection to go to any more',
+  );
+  readonly xmppUnanswerable = this.#tally(
+    'waggle_xmpp_unanswerable_total',
+    'XMPP requests without an id or a sender',
+  );
+  readonly xmppConnects = this.#family(
+    'waggle_xmpp_connects_total',
+    'component connections that came up',
+    'domain',
+  );
+  readonly xmppEnds = this.#table(
+    'waggle_xmpp_ends_total',
+    'component connections that ended, or did not come up: unreachable, handshake-timeout, refused, conflict, stream-error, bad-xml, silent, send-queue-full, closed-by-server, stopped',
+    ['domain', 'reason'],
+  );
+  readonly xmppPublishes = this.#family(
+    'waggle_xmpp_publishes_total',
+    'publishes by outcome: accepted, unknown: node or secret, dead-token, rate-limited, failed',
+    'outcome',
+  );
+  readonly xmppDeferred = this.#tally(
+    'waggle_xmpp_deferred_total',
+    'publishes that came too soon after the one before, whose push waits for its time',
+  );
+  readonly xmppLookUps = this.#family(
+    'waggle_xmpp_look_ups_total',
+    'nodes or secrets unknown to memory that the database was asked for: found, unknown, away, late, full: too many waited',
+    'result',
+  );
+  readonly xmppRegistrations = this.#cube(
+    'waggle_xmpp_registrations_total',
+    'register and unregister by way (command, http) and outcome: registered, unregistered, not-found, unknown-type, bad-token, rate-limited, unavailable',
+    ['way', 'request', 'outcome'],
   );
 
   // UWPX clients.

@@ -22,6 +22,7 @@ describe('docs/metrics.md', () => {
       clock: { nowMs: () => 0 },
       loadSeconds: () => 0,
       legacy: [],
+      xmpp: { countsByType: () => [], links: () => [] },
     });
     const rows = metrics.registry
       .getMetricsAsArray()
