@@ -103,6 +103,14 @@ export async function createHttpServer(
     return send(reply, request.method === 'OPTIONS' ? optionsReply : methodNotAllowed);
   });
 
+  const { corsOrigins } = options;
+  if (corsOrigins.length > 0) {
+    await server.register(corsPlugin, {
+      origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
+      methods: ['GET', 'POST'],
+      maxAge: PREFLIGHT_SECONDS,
+    });
+  }
   await server.register(rateLimitPlugin, {
     global: false,
     addHeaders: noHeaders,
@@ -129,15 +137,6 @@ export async function createHttpServer(
       classify,
       addressesMax: options.rateLimit.addressesMax,
       unsettledMax: Math.ceil(options.admission.requestsInProgressMax / 2),
-    });
-  }
-  // Behind the app server, which has rules of its own for pages of other origins: what is registered before is not touched.
-  const { corsOrigins } = options;
-  if (corsOrigins.length > 0) {
-    await server.register(corsPlugin, {
-      origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
-      methods: ['GET', 'POST'],
-      maxAge: PREFLIGHT_SECONDS,
     });
   }
   const limit = rateLimitConfig(options.rateLimit, classify);

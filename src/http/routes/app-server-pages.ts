@@ -19,6 +19,7 @@ export interface DevicePages {
   readonly mayDebug: (request: FastifyRequest) => boolean;
 }
 
+const SETTINGS = '/v1/settings';
 const NODES_PER_PAGE = 1_000;
 const hidden = { schema: { hide: true } };
 
@@ -62,7 +63,7 @@ export function appServerPages(
     const shown = nodes.slice(0, NODES_PER_PAGE);
     return nodesPage(shown, isBelow ? '' : 'settings/', nodes.length > NODES_PER_PAGE);
   });
-  for (const path of ['/v1/settings', '/v1/settings/*']) {
+  for (const path of [SETTINGS, `${SETTINGS}/*`]) {
     scope.get(path, { ...hidden, onRequest: limit, handler: settings });
   }
 }
@@ -77,10 +78,11 @@ interface SettingsAddress {
 
 /** From the address as it came, for an escaped slash is a part of the node and a bare one is not. */
 function splitSettings(url: string): SettingsAddress {
-  const [path = '', ...queries] = url.split('?');
-  const [, below] = path.split('/v1/settings');
-  const [, segment = ''] = (below ?? '').split('/');
-  return { node: decoded(segment), isBelow: below !== '', query: queries.join('?') };
+  const mark = url.indexOf('?');
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const below = path.slice(path.indexOf(SETTINGS) + SETTINGS.length);
+  const [, segment = ''] = below.split('/');
+  return { node: decoded(segment), isBelow: below !== '', query: mark < 0 ? '' : url.slice(mark + 1) };
 }
 
 function decoded(segment: string): string | null {

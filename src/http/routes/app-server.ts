@@ -83,6 +83,10 @@ export async function appServerRoutes(
       async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
         send(reply, await serveAppServer(context, dialect, kind, request.raw));
 
+    // The listed origins of the other routes are not asked here, and preflights answered as all OPTIONS are.
+    scope.addHook('onRoute', (route) => {
+      route.config = { ...route.config, ...ownCors };
+    });
     scope.addHook('onRequest', (request, reply, done) => {
       void reply.headers(isJson(request) ? corsOfJson : cors);
       done();
@@ -111,13 +115,17 @@ export async function appServerRoutes(
     appServerPages(scope, { appServer, mayDebug: createDebugAccess(options) }, registrations);
 
     for (const path of [...kinds.map((kind) => `/v2/${kind}`), ...pagePaths]) {
-      scope.options(path, { schema: { hide: true } }, (_request, reply) =>
-        reply.code(200).send(Buffer.alloc(0)),
-      );
+      scope.options(path, hidden, (_request, reply) => reply.send(Buffer.alloc(0)));
     }
+    // There is a route of the other paths that takes every OPTIONS left over.
+    scope.options('/*', hidden, (_request, reply) => reply.callNotFound());
   };
   await server.register(async (scope) => routes(scope), { prefix: APP_SERVER_PATH });
 }
+
+/** For the plugin. */
+const ownCors = { cors: false };
+const hidden = { schema: { hide: true } };
 
 /** Of version 1 and the pages, which have some of them in common. */
 const pagePaths = [
