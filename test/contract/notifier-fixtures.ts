@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeLegacyContent, type LegacyMessage } from '../../src/codec/legacy-content.js';
+import { encodeWakeMessage, type WakeMessage } from '../../src/codec/wake-content.js';
 import { systemClock, type Clock } from '../../src/domain/clock.js';
 import {
   parseAccountId,
@@ -105,6 +106,31 @@ export function legacyPushFor(
     ...changes,
   });
 }
+
+/** What a publish with a message to show says, unless it is changed. */
+export const wakeMessage = (changes: Partial<WakeMessage> = {}): WakeMessage => ({
+  urgency: 'high',
+  alertTitle: 'New Message',
+  alertBody: 'New Message',
+  mutableContent: true,
+  collapseKey: null,
+  account: null,
+  channel: null,
+  raw: null,
+  ...changes,
+});
+
+/** A push of an XMPP server's publish. */
+export const wakePushFor = (
+  token: string,
+  message: Partial<WakeMessage> = {},
+  changes: Partial<Push> = {},
+): Push =>
+  pushFor(token, {
+    account: Buffer.alloc(0),
+    content: { kind: 'wake', payload: encodeWakeMessage(wakeMessage(message)) },
+    ...changes,
+  });
 
 /** A signal that nobody aborts. */
 export const never = new AbortController().signal;

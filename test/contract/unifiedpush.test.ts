@@ -25,6 +25,7 @@ import {
   pushFor,
   serviceName,
   legacyPushFor,
+  wakePushFor,
 } from './notifier-fixtures.js';
 
 const authority = createAuthority();
@@ -94,6 +95,39 @@ async function outcomeOf(answer: Http1Answer, changes: Partial<UnifiedpushEntry>
   server.http.next(answer);
   return notifier.send(pushTo(device), never);
 }
+
+describe('what a push server receives for a publish of an XMPP server', () => {
+  const urgent = wakePushFor('x', { account: 'acd0bf', collapseKey: 'acd0bf' }).content;
+  const silent = wakePushFor('x', { urgency: 'silent' }).content;
+  const headers = () => server.http.recorded.at(-1)?.headers;
+
+  it('is the plain text for an app without keys', async () => {
+    const app = server.register({ withKeys: false });
+    const notifier = start();
+    const device = await deviceFor(notifier, app);
+    for (const content of [urgent, silent]) {
+      expect(await notifier.send(pushTo(device, { content }), never)).toEqual({ kind: 'delivered' });
+    }
+    expect(app.received.map(String)).toEqual(['{"wake":"high","account":"acd0bf"}', '{"wake":"silent"}']);
+    expect(headers()).toMatchObject({ urgency: 'low' });
+    expect(headers()).not.toHaveProperty('topic');
+  });
+
+  it('is encrypted for an app with keys, and takes the place of one with the same collapse key', async () => {
+    const app = server.register({ withKeys: true });
+    const notifier = start();
+    const device = await deviceFor(notifier, app);
+    const topics = new Set<unknown>();
+    for (let count = 0; count < 2; count += 1) {
+      const push = pushTo(device, { content: urgent, dedupeKey: Buffer.alloc(16, count) });
+      expect(await notifier.send(push, never)).toEqual({ kind: 'delivered' });
+      topics.add(headers()?.['topic']);
+    }
+    expect(headers()).toMatchObject({ urgency: 'high', 'content-encoding': 'aes128gcm' });
+    expect([...topics]).toEqual([expect.stringMatching(/^[A-Za-z0-9_-]{32}$/)]);
+    expect(app.received.map(String)).toEqual(Array(2).fill('{"wake":"high","account":"acd0bf"}'));
+  });
+});
 
 describe('what a push server receives', () => {
   it('is the plain text for an app without keys', async () => {

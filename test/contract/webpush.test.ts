@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { generateVapidKey, vapidKeyPem } from '../../src/crypto/vapid-key.js';
+import type { WakeMessage } from '../../src/codec/wake-content.js';
 import type { Device } from '../../src/domain/device.js';
 import type { Outcome } from '../../src/domain/outcome.js';
 import type { Push } from '../../src/domain/push.js';
@@ -29,6 +30,7 @@ import {
   pushFor,
   serviceName,
   legacyPushFor,
+  wakePushFor,
 } from './notifier-fixtures.js';
 
 const authority = createAuthority();
@@ -132,6 +134,78 @@ const DELIVERED = { kind: 'delivered' };
 const retry = { kind: 'retry', cause: 'server', scope: 'push' };
 const dropped = { kind: 'dropped' };
 const dead = { kind: 'dead-token', sinceMs: null };
+
+describe('what a browser receives for a publish of an XMPP server', () => {
+  const wakeFor = (device: Device, message: Partial<WakeMessage> = {}): Push =>
+    pushTo(device, { content: wakePushFor('x', message).content });
+  const headers = () => service.http.recorded.at(-1)?.headers;
+
+  it('is how it is woken, and for what', async () => {
+    const notifier = start();
+    const { browser, device } = subscribed(notifier);
+    expect(await notifier.send(wakeFor(device), never)).toEqual(DELIVERED);
+    expect(headers()).toMatchObject({ urgency: 'high', 'content-encoding': 'aes128gcm' });
+    const silent = wakeFor(device, { urgency: 'silent', account: 'acd0bf', channel: 'é' });
+    expect(await notifier.send(silent, never)).toEqual(DELIVERED);
+    expect(headers()).toMatchObject({ urgency: 'low' });
+    expect(await notifier.send(wakeFor(device, { urgency: 'voip' }), never)).toEqual(DELIVERED);
+    expect(headers()).toMatchObject({ urgency: 'high' });
+    expect(browser.received.map(String)).toEqual([
+      '{"wake":"high"}',
+      '{"wake":"silent","account":"acd0bf","channel":"\\u00e9"}',
+      '{"wake":"voip"}',
+    ]);
+  });
+
+  it('has one topic for each collapse key, which is another one for every device', async () => {
+    const notifier = start();
+    const [one, other] = [subscribed(notifier).device, subscribed(notifier).device];
+    const topicFor = async (push: Push, from = notifier): Promise<string | undefined> => {
+      expect(await from.send(push, never)).toEqual(DELIVERED);
+      const topic = headers()?.['topic'];
+      return topic === undefined ? undefined : String(topic);
+    };
+    const keyed = (device: Device, collapseKey: string): Push => wakeFor(device, { collapseKey });
+    const topics = [
+      await topicFor(keyed(one, 'xmpp-body-push')),
+      await topicFor(keyed(one, 'xmpp-nobody-push')),
+      await topicFor(keyed(one, '\u{1f600} of any form\n')),
+      await topicFor(keyed(other, 'xmpp-body-push')),
+      await topicFor(wakeFor(one)),
+      await topicFor(wakeFor(one)),
+    ];
+    expect(new Set(topics).size).toBe(topics.length);
+    for (const topic of topics) expect(topic).toMatch(/^[A-Za-z0-9_-]{32}$/);
+    expect(await topicFor(keyed(one, 'xmpp-body-push'))).toBe(topics[0]);
+    const repeated = wakeFor(one);
+    expect(await topicFor(repeated)).toBe(await topicFor({ ...repeated, attempts: 1 }));
+    expect(await topicFor(keyed(one, 'xmpp-body-push'), start({ topic: false }))).toBeUndefined();
+  });
+
+  it('is never more than 4096 bytes take, nor what cannot be read', async () => {
+    const notifier = start();
+    const { device } = subscribed(notifier);
+    expect(await notifier.send(wakeFor(device, { raw: 'x'.repeat(3_993) }), never)).toEqual(DELIVERED);
+    expect(await notifier.send(wakeFor(device, { raw: 'é'.repeat(1_997) }), never)).toEqual({
+      kind: 'dropped',
+      reason: 'too-large',
+    });
+    const content = { kind: 'wake', payload: Buffer.from('junk') } as const;
+    expect(await notifier.send(pushTo(device, { content }), never)).toEqual({
+      kind: 'dropped',
+      reason: 'unreadable-content',
+    });
+    const expired = { ...wakeFor(device), expiresAtMs: Date.now() - 1 };
+    expect(await notifier.send(expired, never)).toEqual({ kind: 'dropped', reason: 'expired' });
+  });
+
+  it('tells that a browser is gone as any other push does', async () => {
+    const notifier = start();
+    const { browser, device } = subscribed(notifier);
+    service.unsubscribe(browser);
+    expect(await notifier.send(wakeFor(device), never)).toMatchObject(dead);
+  });
+});
 
 describe('what a browser receives', () => {
   it('is the sealed payload, in the fields that all our clients read', async () => {

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { WakeMessage } from '../../src/codec/wake-content.js';
 import type { Outcome } from '../../src/domain/outcome.js';
 import type { Push } from '../../src/domain/push.js';
 import { documentedGrantErrors } from '../../src/notifiers/client-credentials-grant.js';
@@ -20,6 +22,7 @@ import {
   pushFor,
   serviceName,
   legacyPushFor,
+  wakePushFor,
 } from './notifier-fixtures.js';
 
 const PACKAGE_SID = 'ms-app://s-1-15-2-2972962901-2322836549-3722629029';
@@ -115,6 +118,108 @@ async function outcomeOf(answer: Http1Answer, notifier = start(), channel = chan
 
 const retry = { kind: 'retry', cause: 'server', scope: 'push' };
 const MINUTE = 60_000;
+
+describe('what Microsoft receives for a publish of an XMPP server', () => {
+  const { bodies, notification_headers: recordedHeaders } = (
+    JSON.parse(readFileSync(new URL('../vectors/xmpp-push.json', import.meta.url), 'utf8')) as {
+      readonly uwpx: {
+        readonly wns: {
+          readonly bodies: Readonly<Record<string, string>>;
+          readonly notification_headers: Readonly<Record<string, string>>;
+        };
+      };
+    }
+  ).uwpx.wns;
+  const wake = (message: Partial<WakeMessage>): Partial<Push> => ({
+    content: wakePushFor('x', message).content,
+    priority: 'normal',
+  });
+
+  it.each(Object.entries(bodies))(
+    'is the notification of UWPX as it was handed over: %s',
+    async (_id, raw) => {
+      const notifier = start();
+      expect(await send(notifier, channelUri(), wake({ raw, account: 'unseen' }))).toEqual({
+        kind: 'delivered',
+      });
+      const received = wns.pushes.at(-1);
+      expect(received?.bodyText).toBe(raw);
+      const { authorization: _ours, ...fixed } = recordedHeaders;
+      expect(received?.headers).toMatchObject(fixed);
+      // Beyond the original: it is kept for a device that is offline, and wakes one that sleeps.
+      expect(received?.headers).toMatchObject({ 'x-wns-cache-policy': 'cache', 'x-wns-priority': '1' });
+      expect(received?.headers['x-wns-ttl']).toMatch(/^\d+$/);
+    },
+  );
+
+  it('is for any other client how it is woken, and for what', async () => {
+    const notifier = start();
+    await send(notifier, channelUri(), wake({}));
+    expect(wns.pushes.at(-1)?.bodyText).toBe('{"wake":"high"}');
+    await send(notifier, channelUri(), wake({ urgency: 'silent', account: 'a"b', channel: 'é' }));
+    expect(wns.pushes.at(-1)?.bodyText).toBe('{"wake":"silent","account":"a\\"b","channel":"\\u00e9"}');
+    expect(wns.pushes.at(-1)?.headers).toMatchObject({ 'x-wns-type': 'wns/raw', 'x-wns-priority': '2' });
+    await send(notifier, channelUri(), wake({ urgency: 'voip' }));
+    expect(wns.pushes.at(-1)?.bodyText).toBe('{"wake":"voip"}');
+    expect(wns.pushes.at(-1)?.headers).toMatchObject({ 'x-wns-priority': '1' });
+  });
+
+  it('is at an entry of toasts a toast with its own texts, when there is a message to show', async () => {
+    const notifier = start({ notificationType: 'toast', toastTitle: 'never' });
+    await send(notifier, channelUri(), wake({ alertTitle: 'A & B', alertBody: null }));
+    expect(wns.pushes.at(-1)?.bodyText).toBe(
+      '<toast><visual><binding template="ToastGeneric"><text>A &amp; B</text></binding></visual></toast>',
+    );
+    expect(wns.pushes.at(-1)?.headers).toMatchObject({
+      'x-wns-type': 'wns/toast',
+      'content-type': 'text/xml',
+    });
+    for (const message of [{ urgency: 'silent' }, { urgency: 'voip' }, { raw: '<test/>' }] as const) {
+      await send(notifier, channelUri(), wake(message));
+      expect(wns.pushes.at(-1)?.headers).toMatchObject({ 'x-wns-type': 'wns/raw' });
+    }
+  });
+
+  it('is never more than WNS takes, nor what cannot be read', async () => {
+    const notifier = start();
+    const requests = wns.http.requests;
+    expect(await send(notifier, channelUri(), wake({ raw: 'é'.repeat(2_501) }))).toEqual({
+      kind: 'dropped',
+      reason: 'too-large',
+    });
+    const toasts = start({ notificationType: 'toast' });
+    expect(await send(toasts, channelUri(), wake({ alertTitle: '<'.repeat(2_000) }))).toEqual({
+      kind: 'dropped',
+      reason: 'too-large',
+    });
+    const content = { kind: 'wake', payload: Buffer.from('junk') } as const;
+    expect(await send(notifier, channelUri(), { content })).toEqual({
+      kind: 'dropped',
+      reason: 'unreadable-content',
+    });
+    expect(wns.http.requests).toBe(requests);
+    expect(await send(notifier, channelUri(), wake({ raw: 'é'.repeat(2_500) }))).toEqual({
+      kind: 'delivered',
+    });
+  });
+
+  it('tells as much about its channel as any other push', async () => {
+    const notifier = await startDelivering();
+    for (const [answer, kind] of [
+      [wnsAnswer(410), 'dead-token'],
+      [wnsAnswer(404), 'dead-token'],
+      [wnsAnswer(403), 'dead-token'],
+      [wnsAnswer(406), 'retry'],
+      [wnsAnswer(503), 'retry'],
+      [wnsAnswer(413), 'dropped'],
+    ] as const) {
+      const channel = channelUri();
+      wns.forChannel(channel, answer);
+      expect(await send(notifier, channel, wake({ raw: '<test/>' }))).toMatchObject({ kind });
+      wns.forChannel(channel, null);
+    }
+  });
+});
 
 describe('what Microsoft receives', () => {
   it('is the raw notification of the original with a payload, kept for a device that is offline', async () => {

@@ -12,7 +12,7 @@ export interface RecordedFcmPush {
 export interface FcmMessage {
   readonly token: string;
   readonly data: Readonly<Record<string, string>>;
-  readonly android?: { readonly priority?: string; readonly ttl?: string };
+  readonly android?: { readonly priority?: string; readonly ttl?: string; readonly collapse_key?: string };
 }
 
 export interface FcmStandInOptions extends StandInOptions {
@@ -78,11 +78,19 @@ function parseMessage(text: string): FcmMessage | null {
     if (message === undefined || Object.keys(others).some((key) => key !== 'validate_only')) return null;
     const entries = Object.entries(message.data);
     const bytes = entries.reduce((sum, [key, value]) => sum + Buffer.byteLength(key + value), 0);
-    const known = Object.keys(message).every((key) => ['android', 'data', 'token'].includes(key));
+    const { android = {} } = message;
+    const known =
+      Object.keys(message).every((key) => ['android', 'data', 'token'].includes(key)) &&
+      Object.keys(android).every((key) => ['collapse_key', 'priority', 'ttl'].includes(key));
+    const androidGood =
+      ['high', 'normal', undefined].includes(android.priority) &&
+      ['string', 'undefined'].includes(typeof android.collapse_key);
     const strings = entries.every(([, value]) => typeof value === 'string');
     const ttlGood = /^\d+(\.\d+)?s$/.test(message.android?.ttl ?? '0s');
     const tokenGood = typeof message.token === 'string' && message.token !== '';
-    return known && strings && ttlGood && tokenGood && bytes <= MAX_DATA_BYTES ? message : null;
+    return known && androidGood && strings && ttlGood && tokenGood && bytes <= MAX_DATA_BYTES
+      ? message
+      : null;
   } catch {
     return null;
   }

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { systemClock } from '../../../src/domain/clock.js';
 import { ExternalNotifier } from '../../../src/hive/external-notifier.js';
-import { legacyPushFor, never, pushFor, serviceName } from '../../contract/notifier-fixtures.js';
+import { legacyPushFor, never, pushFor, serviceName, wakePushFor } from '../../contract/notifier-fixtures.js';
 
-it('an external notifier is handed nothing that it could not seal: neither sealed pushes nor older clients’', async () => {
+it('an external notifier is handed nothing that it could not seal: no sealed push, none of an older client or an XMPP server', async () => {
   const notifier = new ExternalNotifier(
     serviceName('tested'),
     {
@@ -20,4 +20,5 @@ it('an external notifier is handed nothing that it could not seal: neither seale
     kind: 'dropped',
     reason: 'legacy-content',
   });
+  expect(await notifier.send(wakePushFor('x'), never)).toEqual({ kind: 'dropped', reason: 'wake-content' });
 });

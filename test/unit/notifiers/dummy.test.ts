@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/domain/clock.js';
 import { createNotifiers } from '../../../src/notifiers/registry.js';
 import { createLog } from '../../../src/telemetry/log.js';
-import { legacyPushFor, never, pushFor, serviceName } from '../../contract/notifier-fixtures.js';
+import { legacyPushFor, never, pushFor, serviceName, wakePushFor } from '../../contract/notifier-fixtures.js';
 
 describe('the dummy notifier', () => {
   it('delivers by one line in the log that tells nothing about the device', async () => {
@@ -27,6 +27,9 @@ describe('the dummy notifier', () => {
     });
     expect(lines).toHaveLength(2);
     expect(lines[1]).not.toContain('secret');
+    const wake = wakePushFor('secret', { account: 'secret', alertTitle: 'secret' });
+    expect(await notifier?.send(wake, never)).toEqual({ kind: 'delivered' });
+    expect(lines[2]).not.toContain('secret');
     expect(lines[0]).toContain('dummy push');
     expect(lines[0]).not.toContain('secret');
     expect(notifier?.health().state).toBe('connected');

@@ -155,6 +155,14 @@ describe('the service_info of wns', () => {
 });
 
 describe('a toast', () => {
+  it('has no second line where there is no text for it', () => {
+    expect(toastBody('New message', null)).toEqual({
+      ok: true,
+      value:
+        '<toast><visual><binding template="ToastGeneric"><text>New message</text></binding></visual></toast>',
+    });
+  });
+
   it('is XML whatever the operator writes', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodeLegacyContent } from '../../../src/codec/legacy-content.js';
-import { pushOfRow } from '../../../src/outbox/outbox-rows.js';
+import { pushOfRow, waitingRow } from '../../../src/outbox/outbox-rows.js';
+import { legacyPushFor, pushFor, wakePushFor } from '../../contract/notifier-fixtures.js';
 
 const payload = encodeLegacyContent({ alertTitle: 'Session', alertBody: 'new', data: 'MQ==' });
 
@@ -55,5 +56,23 @@ describe('a row of the outbox', () => {
     ['no service', { 1: '' }],
   ])('is none of ours with %s', (_case, changes) => {
     expect(pushOfRow(row(changes))).toBeNull();
+  });
+
+  it.each(['sealed', 'unsealed', 'legacy', 'wake'] as const)('may hold %s content', (kind) => {
+    expect(pushOfRow(row({ 6: kind }))?.content).toEqual({ kind, payload });
+  });
+});
+
+describe('a push on its way into the outbox', () => {
+  const rest = { id: Buffer.alloc(16), dueAtMs: 1, claimed: false, onStored: null, onLost: null };
+
+  it('takes along a buffer that it shares with others, and copies one that is its own', () => {
+    for (const push of [legacyPushFor('x'), wakePushFor('x')]) {
+      expect(waitingRow(push, rest)).toMatchObject({ contentKind: push.content.kind });
+      expect(waitingRow(push, rest).payload).toBe(push.content.payload);
+    }
+    const sealed = pushFor('x');
+    expect(waitingRow(sealed, rest).payload).toEqual(sealed.content.payload);
+    expect(waitingRow(sealed, rest).payload).not.toBe(sealed.content.payload);
   });
 });
