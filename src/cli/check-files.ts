@@ -1,8 +1,6 @@
-import { X509Certificate } from 'node:crypto';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { notifierReadiness } from '../config/notifier-credentials.js';
-import { readSmallFile } from '../config/small-file.js';
 import type { ApnsNotifierConfig, Config, FirebaseNotifierConfig, NotifierConfig } from '../config/types.js';
 import { readKeyFile } from '../crypto/key-file.js';
 import { assertNever } from '../domain/assert-never.js';
@@ -10,24 +8,25 @@ import type { Clock } from '../domain/clock.js';
 import { certificateExpiryMs, loadApnsCredentials } from '../notifiers/apns/credentials.js';
 import { loadVapidKeys } from '../notifiers/webpush/vapid.js';
 import { parseOxenmqAddress } from '../oxenmq/address.js';
+import { readCertificate } from '../uwpx/certificate.js';
+import { checkCaFile, checkCertificate } from './check-certificates.js';
+import { checkReadable, checkSecretFiles } from './check-secret-files.js';
 import { error, warning, type Finding } from './finding.js';
-
-const DAY_MS = 24 * 3600 * 1000;
-const EXPIRY_WARNING_DAYS = 30;
-const PEM_MAX_BYTES = 1024 * 1024;
 
 /** Reads everything that a configuration names, with the code that the server itself uses. */
 export async function checkFiles(config: Config, clock: Clock): Promise<Finding[]> {
   const findings = [...(await checkKeys(config)), ...checkDatabase(config), ...checkSession(config)];
   for (const entry of Object.values(config.notifiers)) findings.push(...(await checkNotifier(entry, clock)));
+  findings.push(...(await checkUwpxFiles(config, clock)), ...checkSecretFiles(config));
   return findings;
 }
 
-async function checkKeys({ keys }: Config): Promise<Finding[]> {
+async function checkKeys({ keys, xmpp, uwpx }: Config): Promise<Finding[]> {
   const named = [
     ['keys.server', keys.server] as const,
     ...keys.onion.map((path) => ['keys.onion', path] as const),
     ...keys.onionByHost.map(({ path }) => ['keys.onionByHost', path] as const),
+    ...(xmpp.enabled || uwpx.enabled ? [['keys.registrations', keys.registrations] as const] : []),
   ];
   const findings: Finding[] = [];
   for (const [key, path] of named) {
@@ -86,9 +85,10 @@ async function checkNotifier(entry: NotifierConfig, clock: Clock): Promise<Findi
   const findings: Finding[] = [];
   if (readiness.kind === 'skipped')
     findings.push(warning(prefix, `will not be started: ${readiness.reason}`));
-  if ('caFile' in entry && entry.caFile !== null) findings.push(...checkCaFile(prefix, entry.caFile, clock));
+  if ('caFile' in entry && entry.caFile !== null)
+    findings.push(...checkCaFile(`${prefix}.caFile`, entry.caFile, clock));
   if (readiness.kind === 'skipped') return findings;
-  findings.push(...checkSecretFiles(prefix, entry));
+  for (const path of secretFilesOf(entry)) findings.push(...checkReadable(prefix, path));
   switch (entry.type) {
     case 'apns':
       return [...findings, ...checkApns(prefix, entry, clock)];
@@ -106,14 +106,7 @@ async function checkNotifier(entry: NotifierConfig, clock: Clock): Promise<Findi
   }
 }
 
-/** Whoever reads one of these can send in our name. A group may have a reason to. */
-function* checkSecretFiles(prefix: string, entry: NotifierConfig): Iterable<Finding> {
-  for (const path of secretFilesOf(entry)) {
-    if (path !== null && existsSync(path) && (statSync(path).mode & 0o007) !== 0)
-      yield warning(prefix, `${path} can be read by every user of this machine; chmod 600 it`);
-  }
-}
-
+/** Whoever reads one of these can send in our name. */
 function secretFilesOf(entry: NotifierConfig): readonly (string | null)[] {
   switch (entry.type) {
     case 'apns':
@@ -138,13 +131,8 @@ function* checkApns(prefix: string, entry: ApnsNotifierConfig, clock: Clock): It
     yield error(prefix, credentials.error);
     return;
   }
-  const expiryMs = certificateExpiryMs(credentials.value);
-  const days = expiryMs === null ? Number.POSITIVE_INFINITY : Math.floor((expiryMs - clock.nowMs()) / DAY_MS);
-  if (days < EXPIRY_WARNING_DAYS)
-    yield warning(
-      `${prefix}.${entry.pfxFile === null ? 'certFile' : 'pfxFile'}`,
-      `the certificate expires in ${days} days`,
-    );
+  const key = `${prefix}.${entry.pfxFile === null ? 'certFile' : 'pfxFile'}`;
+  yield* checkCertificate(key, certificateExpiryMs(credentials.value), clock);
 }
 
 async function checkFirebase(prefix: string, entry: FirebaseNotifierConfig): Promise<Finding[]> {
@@ -162,31 +150,16 @@ function* checkVapidKeys(prefix: string, files: readonly string[]): Iterable<Fin
   }
 }
 
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-
-function* checkCaFile(prefix: string, path: string, clock: Clock): Iterable<Finding> {
-  const key = `${prefix}.caFile`;
-  const read = readSmallFile(path, PEM_MAX_BYTES);
-  if (!read.ok) {
-    yield error(key, `${path} ${read.error}`);
-    return;
+async function checkUwpxFiles({ uwpx }: Config, clock: Clock): Promise<Finding[]> {
+  const { enabled, certificateFile, keyFile, accountJid, accountCaFile } = uwpx;
+  if (!enabled) return [];
+  const findings = [...checkReadable('uwpx.keyFile', keyFile)];
+  if (certificateFile !== null) {
+    const read = await readCertificate({ certificateFile, keyFile: keyFile ?? certificateFile });
+    if (read.ok) findings.push(...checkCertificate('uwpx.certificateFile', read.value.expiresAtMs, clock));
+    else findings.push(error('uwpx', read.error));
   }
-  const blocks = read.value.match(PEM_CERTIFICATE) ?? [];
-  if (blocks.length === 0) yield error(key, `${path} holds no certificate in PEM form`);
-  for (const block of blocks) {
-    const certificate = parseCertificate(block);
-    if (certificate === null) {
-      yield error(key, `${path} holds a certificate that cannot be parsed`);
-    } else if (Date.parse(certificate.validTo) <= clock.nowMs()) {
-      yield warning(key, `${path} holds a certificate that has expired (${certificate.validTo})`);
-    }
-  }
-}
-
-function parseCertificate(pem: string): X509Certificate | null {
-  try {
-    return new X509Certificate(pem);
-  } catch {
-    return null;
-  }
+  if (accountJid !== null && accountCaFile !== null)
+    findings.push(...checkCaFile('uwpx.accountCaFile', accountCaFile, clock));
+  return findings;
 }

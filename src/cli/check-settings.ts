@@ -13,6 +13,8 @@ import type {
 import { assertNever } from '../domain/assert-never.js';
 import { parseListenAddress } from '../oxenmq/listen-address.js';
 import { checkBrands } from './check-brands.js';
+import { checkUwpx } from './check-uwpx.js';
+import { checkXmpp } from './check-xmpp.js';
 import { error, warning, type Finding } from './finding.js';
 
 /** What each option allows and an operator hardly means: settings without effect, or that contradict each other. */
@@ -29,6 +31,8 @@ export function* checkSettings(config: Config): Iterable<Finding> {
   }
   yield* checkListeners(config);
   yield* checkBrands(config);
+  yield* checkXmpp(config);
+  yield* checkUwpx(config);
   yield* checkTwins(config);
   for (const entry of Object.values(config.notifiers)) yield* checkEntry(entry);
 }

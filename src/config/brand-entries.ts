@@ -33,7 +33,7 @@ export function readBrands(settings: readonly Setting[], context: BrandContext):
 function readBrand(entry: NamedEntry, { baseDirectory, problems }: BrandContext): BrandConfig | null {
   const prefix = `brands.${entry.name}`;
   const before = problems.length;
-  const options = parseOptions(brandSchema(entry.name), [...entry.settings.values()], {
+  const options = parseOptions(brandSchema(entry.name), entry.settings, {
     prefix,
     baseDirectory,
     problems,

@@ -1,4 +1,6 @@
 import { isIP } from 'node:net';
+import { xmppComplaints } from './checks-xmpp.js';
+import type { Complaint } from './complaint.js';
 import type { ConfigProblem } from './problem.js';
 import type { ApnsNotifierConfig, BrandConfig, Config, SessionConfig } from './types.js';
 
@@ -9,15 +11,9 @@ export function isLoopback(host: string): boolean {
   return address === '::1' || address === '0:0:0:0:0:0:0:1' || address === 'localhost';
 }
 
-interface Complaint {
-  /** The first is the one to blame; if any of them is wrong by itself the complaint would only confuse. */
-  readonly keys: readonly [string, ...string[]];
-  readonly message: string;
-}
-
 /**
- * What no option can be blamed for alone. `originOf` says where a key was set; `isWrong` whether it has a problem
- * already (then its value here is only the default).
+ * What no option can be blamed for alone. `originOf` says where a key was set; `isWrong` whether it, or
+ * something in it, has a problem already (then its value here is only the default, or missing).
  */
 export function checkTogether(
   config: Config,
@@ -61,6 +57,7 @@ function* complaints(config: Config): Iterable<Complaint> {
     const keys = ['legacy.writePatienceMs', 'legacy.answerTimeoutMs'] as const;
     yield { keys, message: 'must not be larger than legacy.answerTimeoutMs' };
   }
+  yield* xmppComplaints(config);
   yield* brandComplaints(Object.values(config.brands).filter(({ enabled }) => enabled));
   for (const [name, entry] of Object.entries(config.notifiers)) {
     if (entry.type === 'apns') yield* apnsComplaints(name, entry);

@@ -91,11 +91,29 @@ const isMarker = (text: string): boolean =>
 
 const MAX_MARKERS = 8;
 
+const MAX_WAITS = 20;
+const isWait = (value: unknown): boolean => typeof value === 'number' && value >= 0.1 && value <= 3600;
+
+/** What may stand in a domain part is decided by who configures servers; what ends one, or breaks a line, may not. */
+const isXmppDomain = (text: string): boolean =>
+  Buffer.byteLength(text) <= 253 && /^[^\0-\x20\x7f"&'/<>@\\:]+$/.test(text) && !/^\.|\.\.|\.$/.test(text);
+
+/** `USER@DOMAIN`, without resource. */
+function isBareJid(text: string): boolean {
+  const at = text.indexOf('@');
+  return at > 0 && !/[\0-\x20\x7f"&'/<>:]/.test(text.slice(0, at)) && isXmppDomain(text.slice(at + 1));
+}
+
 const SERVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 /** Names end up in metric labels, environment variables and flags, so only plain characters, 1 to 32. */
 export const isServiceNameText = (text: string): boolean => SERVICE_NAME.test(text);
 
 const BRAND_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,19}$/;
+/** Short for metrics, and a number would not stay in its place in an object. */
+export const isTypeNameText = (text: string): boolean => SERVICE_NAME.test(text) && /^[A-Za-z]/.test(text);
+/** Mostly a domain; no number, which would not stay in its place in an object. */
+export const isComponentNameText = (text: string): boolean =>
+  text.length <= 253 && /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(text) && !/^\d+$/.test(text);
 /** As a service's, but `-firebase` must have room behind it; and a number would not stay in its place in an object. */
 export const isBrandNameText = (text: string): boolean => BRAND_NAME.test(text);
 
@@ -106,10 +124,27 @@ export const formats = {
     accepts: (value, { min = 0, max = Number.MAX_SAFE_INTEGER }) =>
       typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max,
   },
+  number: {
+    kind: 'number',
+    describe: ({ min, max }) => `a number from ${String(min)} to ${String(max)}, fractions allowed`,
+    accepts: (value, { min = 0, max = Number.MAX_SAFE_INTEGER }) =>
+      typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max,
+  },
+  waits: {
+    kind: 'number-list',
+    describe: () => `a list of 1 to ${MAX_WAITS} numbers from 0.1 to 3600`,
+    accepts: (value) =>
+      Array.isArray(value) && value.length > 0 && value.length <= MAX_WAITS && value.every(isWait),
+  },
   port: {
     kind: 'number',
     describe: () => 'a port from 0 to 65535 (0 = any free port)',
     accepts: (value) => typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535,
+  },
+  'peer-port': {
+    kind: 'number',
+    describe: () => 'a port from 1 to 65535',
+    accepts: isPeerPort,
   },
   switch: {
     kind: 'boolean',
@@ -231,6 +266,21 @@ export const formats = {
     kind: 'text',
     describe: () => 'mailto:ADDRESS or an https:// address',
     accepts: (value) => isText(value) && isContact(value),
+  },
+  'xmpp-domain': {
+    kind: 'text',
+    describe: () => 'a domain, without port',
+    accepts: (value) => isText(value) && isXmppDomain(value),
+  },
+  'bare-jid': {
+    kind: 'text',
+    describe: () => 'USER@DOMAIN',
+    accepts: (value) => isText(value) && isBareJid(value),
+  },
+  'xmpp-address': {
+    kind: 'text',
+    describe: () => 'a domain or USER@DOMAIN',
+    accepts: (value) => isText(value) && (isXmppDomain(value) || isBareJid(value)),
   },
   proxies: {
     kind: 'boolean-or-text',

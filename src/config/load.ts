@@ -3,6 +3,7 @@ import { fail, ok, type Result } from '../domain/result.js';
 import { readBrands } from './brand-entries.js';
 import { brandKeys, standardBrands } from './brand-schema.js';
 import { checkTogether } from './checks.js';
+import { entrySectionOf } from './entry-sections.js';
 import { FILE_VARIABLE, readEnvironment, type Environment } from './environment-source.js';
 import { readFlags } from './flag-source.js';
 import { printableKey } from './names.js';
@@ -15,6 +16,8 @@ import type { Setting } from './setting.js';
 import { readSmallFile } from './small-file.js';
 import type { Config } from './types.js';
 import { wrapSecrets } from './wrap-secrets.js';
+import { readComponents, readTypes } from './xmpp-entries.js';
+import { componentSchema, standardTypes, typeKeys } from './xmpp-schema.js';
 import { readYaml } from './yaml-source.js';
 
 const FILE_MAX_BYTES = 1024 * 1024;
@@ -58,18 +61,29 @@ export function loadConfig(sources: ConfigSources): Result<Config, ConfigProblem
   const parts: Record<string, Readonly<Record<string, unknown>>> = {};
   for (const name of sectionNames) {
     const options: OptionSet = sections[name];
-    const context = { prefix: name, baseDirectory, problems, known: sectionKeys };
-    const parsed = parseOptions(options, groups.get(name) ?? [], context);
-    parts[name] = wrapSecrets(parsed);
+    const known = name === 'xmpp' ? knownKeys : sectionKeys;
+    const context = { prefix: name, baseDirectory, problems, known };
+    const given = (groups.get(name) ?? []).map((setting) => [keyOf(setting), setting] as const);
+    parts[name] = wrapSecrets(parseOptions(options, given, context));
   }
   parts['brands'] = readBrands(groups.get('brands') ?? [], { baseDirectory, problems });
   const maxInFlight = Number(parts['delivery']?.['maxInFlight']);
   const notifierContext = { baseDirectory, maxInFlight, problems };
   parts['notifiers'] = readNotifiers(groups.get('notifiers') ?? [], notifierContext);
+  const isEnabled = parts['xmpp']?.['enabled'] === true;
+  const componentContext = { baseDirectory, problems, isEnabled };
+  parts['xmpp'] = {
+    ...parts['xmpp'],
+    components: readComponents(groups.get('xmpp.components') ?? [], componentContext),
+    types: readTypes(groups.get('xmpp.types') ?? [], { baseDirectory, problems }),
+  };
+  parts['uwpx'] = withOneFile(parts['uwpx'] ?? {});
   // The schema has just checked every key and value, and types.ts is compiled against the schema.
   const config = deepFreeze(parts) as unknown as Config;
-  const wrongKeys = new Set(problems.map(({ key }) => key));
-  problems.push(...checkTogether(config, originFinder(settings), (key) => wrongKeys.has(key)));
+  const wrongKeys = problems.map(({ key }) => key);
+  const isWrong = (key: string): boolean =>
+    wrongKeys.some((wrong) => wrong === key || wrong.startsWith(`${key}.`));
+  problems.push(...checkTogether(config, originFinder(settings), isWrong));
   return problems.length === 0 ? ok(config) : fail(problems);
 }
 
@@ -80,32 +94,45 @@ function readFile(file: string, problems: ConfigProblem[]): Setting[] {
   return [];
 }
 
+/** One PEM file may hold both. */
+const withOneFile = (uwpx: Readonly<Record<string, unknown>>) => ({
+  ...uwpx,
+  keyFile: uwpx['keyFile'] ?? uwpx['certificateFile'],
+});
+
+/** Within its section. */
+const keyOf = ({ path }: Setting): string => path.slice(1).join('.');
+
+/** To find the nearest of an unknown one. */
+const knownKeys: readonly string[] = [
+  ...sectionKeys,
+  ...notifierTypes.flatMap((type) =>
+    Object.keys(notifierSchemas[type]).map((key) => `notifiers.${type}.${key}`),
+  ),
+  ...standardBrands.flatMap((name) => brandKeys.map((key) => `brands.${name}.${key}`)),
+  ...Object.keys(componentSchema).map((key) => `xmpp.components.NAME.${key}`),
+  ...standardTypes.flatMap((name) => typeKeys.map((key) => `xmpp.types.${name}.${key}`)),
+];
+
+/** By section, or by the part of one whose entries have names. */
 function groupBySection(settings: readonly Setting[], problems: ConfigProblem[]): Map<string, Setting[]> {
   const groups = new Map<string, Setting[]>();
-  const suggestions = [
-    ...sectionKeys,
-    ...notifierTypes.flatMap(entryKeys),
-    ...standardBrands.flatMap((name) => brandKeys.map((key) => `brands.${name}.${key}`)),
-  ];
   for (const setting of settings) {
-    const [section = '', ...rest] = setting.path;
-    const hasEntries = section === 'notifiers' || section === 'brands';
-    const isSection = hasEntries || Object.hasOwn(sections, section);
+    const [section = ''] = setting.path;
+    const entries = entrySectionOf(setting.path);
     const isEmpty = setting.given.kind === 'scalar' && setting.given.scalar.value === null;
-    if (!isSection) {
-      problems.push(unknownKey(setting, suggestions));
-    } else if (rest.length === 0 && !hasEntries) {
+    if (entries === null && !Object.hasOwn(sections, section)) {
+      problems.push(unknownKey(setting, knownKeys));
+    } else if (entries === null && setting.path.length === 1) {
       const message = 'is a section: set the options in it';
       if (!isEmpty) problems.push({ key: printableKey(section), origin: setting.origin, message });
     } else {
-      groups.set(section, [...(groups.get(section) ?? []), setting]);
+      const group = entries ?? section;
+      groups.set(group, [...(groups.get(group) ?? []), setting]);
     }
   }
   return groups;
 }
-
-const entryKeys = (type: (typeof notifierTypes)[number]): string[] =>
-  Object.keys(notifierSchemas[type]).map((key) => `notifiers.${type}.${key}`);
 
 function originFinder(settings: readonly Setting[]): (key: string) => string {
   return (key) => settings.findLast(({ path }) => path.join('.') === key)?.origin ?? 'default';

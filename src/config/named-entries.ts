@@ -1,8 +1,9 @@
+import { levelsOf, type EntrySectionName } from './entry-sections.js';
 import { entryNameKey, printableKey } from './names.js';
 import type { ConfigProblem } from './problem.js';
 import type { Setting } from './setting.js';
 
-/** What was said about one entry of a section whose entries have names (`notifiers`, `brands`). */
+/** What was said about one entry of a section whose entries have names (`notifiers`, `xmpp.components`, ...). */
 export interface NamedEntry {
   readonly name: string;
   readonly origin: string;
@@ -11,12 +12,13 @@ export interface NamedEntry {
 }
 
 export interface NamedSection {
-  readonly section: string;
+  readonly section: EntrySectionName;
   /** For messages: "a notifier". */
   readonly what: string;
   readonly isName: (text: string) => boolean;
   /** For messages: "1 to 32 letters, digits, - and _". */
   readonly nameRule: string;
+  readonly hasDottedNames?: boolean;
   /** Entries that are there though nobody mentions them. */
   readonly standard: readonly string[];
 }
@@ -32,7 +34,7 @@ export function gatherEntries(
     entries.set(entryNameKey(name), { name, origin: 'default', settings: new Map() });
   }
   for (const setting of settings) {
-    const [, name, key, ...rest] = setting.path;
+    const { name, key } = split(setting.path, section);
     const { origin, given } = setting;
     const isEmpty = given.kind === 'scalar' && given.scalar.value === null;
     if (name === undefined) {
@@ -50,10 +52,23 @@ export function gatherEntries(
     if (key === undefined) {
       if (!isEmpty) problems.push({ key: shown, origin, message: 'must be a mapping of options' });
     } else {
-      entry.settings.set([key, ...rest].join('.'), setting);
+      entry.settings.set(key, setting);
     }
   }
   return [...entries.values()];
+}
+
+interface EntryPath {
+  readonly name: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** What follows the section's own words. A flag splits a name with dots (a domain) too: all but the last are the name. */
+function split(path: readonly string[], { section, hasDottedNames = false }: NamedSection): EntryPath {
+  const words = path.slice(levelsOf(section));
+  const nameWords = hasDottedNames ? Math.max(words.length - 1, 1) : 1;
+  const name = words.length === 0 ? undefined : words.slice(0, nameWords).join('.');
+  return { name, key: words.length > nameWords ? words.slice(nameWords).join('.') : undefined };
 }
 
 /** The environment cannot spell names as YAML can, so spellings that differ only in case, `-` and `_` are one entry. */

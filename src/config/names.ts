@@ -1,8 +1,10 @@
+import { entrySectionOf, levelsOf } from './entry-sections.js';
+
 /** One level of an option's path in the environment's spelling: `maxPendingConnects` → `MAX_PENDING_CONNECTS`. */
 const toEnvironmentWord = (key: string): string =>
   key
     .replaceAll(/[A-Z]/g, (letter) => `_${letter}`)
-    .replaceAll('-', '_')
+    .replaceAll(/[-.]/g, '_')
     .toUpperCase();
 
 /** `MAX_PENDING_CONNECTS` → `maxPendingConnects`. */
@@ -15,24 +17,22 @@ export const ENVIRONMENT_PREFIX = 'WAGGLE_';
 export const toEnvironmentName = (path: readonly string[]): string =>
   `${ENVIRONMENT_PREFIX}${path.map(toEnvironmentWord).join('__')}`;
 
-/** Whose entries have names that somebody chose. */
-const namedSections: ReadonlySet<string> = new Set(['NOTIFIERS', 'BRANDS']);
-
 /**
- * `WAGGLE_HTTP__PORT` → `['http', 'port']`. The name of a notifier or a brand becomes lower case with
+ * `WAGGLE_HTTP__PORT` → `['http', 'port']`. The name of an entry (a notifier, a brand, ...) becomes lower case with
  * `-`: `WAGGLE_NOTIFIERS__APNS_SANDBOX__TOPIC` → `['notifiers', 'apns-sandbox', 'topic']`.
  */
 export function fromEnvironmentName(name: string): readonly string[] {
   const words = name.slice(ENVIRONMENT_PREFIX.length).split('__');
-  return words.map((word, level) =>
-    level === 1 && namedSections.has(words[0] ?? '')
-      ? word.toLowerCase().replaceAll('_', '-')
-      : toOptionKey(word),
+  const path = words.map(toOptionKey);
+  const section = entrySectionOf(path);
+  const nameLevel = section === null ? null : levelsOf(section);
+  return path.map((key, level) =>
+    level === nameLevel ? (words[level] ?? '').toLowerCase().replaceAll('_', '-') : key,
   );
 }
 
-/** Two entry names that are the same to the environment: case and `-` or `_` do not count. */
-export const entryNameKey = (name: string): string => name.toLowerCase().replaceAll('_', '-');
+/** Two entry names that are the same to the environment: case does not count, nor which of `-`, `_` and `.` it is. */
+export const entryNameKey = (name: string): string => name.toLowerCase().replaceAll(/[_.]/g, '-');
 
 /** A key that somebody wrote, fit for one line of an error message. */
 export function printableKey(key: string): string {

@@ -65,7 +65,7 @@ function readEntry(
   baseDirectory: string,
   problems: ConfigProblem[],
 ): WrittenEntry | null {
-  const settings = [...entry.settings].filter(([key]) => key !== 'type').map(([, setting]) => setting);
+  const settings = [...entry.settings].filter(([key]) => key !== 'type');
   const prefix = `notifiers.${entry.name}`;
   const before = problems.length;
   const options = parseOptions(notifierSchemas[type], settings, { prefix, baseDirectory, problems });

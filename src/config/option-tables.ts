@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import { brandSchema, standardBrands } from './brand-schema.js';
+import type { EntrySectionName } from './entry-sections.js';
 import type { FormatName } from './formats.js';
 import { toEnvironmentName } from './names.js';
 import { isNotifierType, notifierSchemas } from './notifier-schema.js';
@@ -7,6 +8,7 @@ import type { Option } from './options.js';
 import type { OptionSet } from './parse-options.js';
 import { describeOption } from './read-value.js';
 import { sections } from './schema.js';
+import { componentSchema, typeSchema } from './xmpp-schema.js';
 
 /** A Markdown table of the options under `prefix` (`http`, `notifiers.apns`). */
 export function optionTable(prefix: string, options: OptionSet): string[] {
@@ -18,15 +20,34 @@ export function optionTable(prefix: string, options: OptionSet): string[] {
 }
 
 /** The options of brands: one table, with a column of defaults for each standard brand and one for all others. */
-export function brandTable(keys: readonly string[] = []): string[] {
-  const columns: readonly OptionSet[] = [...standardBrands, ''].map(brandSchema);
-  const [first = {}] = columns;
-  const rows = Object.entries(chosen('brands', first, keys)).map(([key, option]) => {
-    const names = `\`${key}\`<br>\`${toEnvironmentName(['brands', standardBrands[0], key])}\``;
-    const defaults = columns.map((column) => `\`${yamlValue(column[key]?.default)}\``);
-    return `| ${[names, ...defaults, meaning(option)].join(' | ')} |`;
+export const brandTable = (keys: readonly string[] = []): string[] =>
+  entryTable('brands', [...standardBrands.map(named), { head: 'your own', name: '' }], brandSchema, keys);
+
+/** The options of types of devices (`xmpp.types`); all but two of the standard ones are alike. */
+export const typeTable = (keys: readonly string[] = []): string[] =>
+  entryTable('xmpp.types', [named('apns'), named('fcm'), { head: 'all others', name: '' }], typeSchema, keys);
+
+interface Column {
+  readonly head: string;
+  readonly name: string;
+}
+
+const named = (name: string): Column => ({ head: name, name });
+
+/** One table for entries that differ in their defaults only: a column of those for each. */
+function entryTable(
+  section: EntrySectionName,
+  columns: readonly Column[],
+  schemaOf: (name: string) => OptionSet,
+  keys: readonly string[],
+): string[] {
+  const [example] = columns;
+  const rows = Object.entries(chosen(section, schemaOf(example?.name ?? ''), keys)).map(([key, option]) => {
+    const path = [...section.split('.'), example?.name ?? '', key];
+    const defaults = columns.map(({ name }) => `\`${yamlValue(schemaOf(name)[key]?.default)}\``);
+    return `| ${[`\`${key}\`<br>\`${toEnvironmentName(path)}\``, ...defaults, meaning(option)].join(' | ')} |`;
   });
-  const head = ['option, environment', ...standardBrands, 'your own', 'meaning'];
+  const head = ['option, environment', ...columns.map(({ head: text }) => text), 'meaning'];
   return [`| ${head.join(' | ')} |`, `|${' --- |'.repeat(head.length)}`, ...rows];
 }
 
@@ -34,8 +55,9 @@ const BLOCK = /<!-- options: (\S+)((?: \w+)*) -->[^]*?<!-- end of options -->/g;
 
 /**
  * A page for people with the tables of options in it made anew: what stands between `<!-- options: http -->` (all of
- * a section), `<!-- options: session listen listenCurve -->` (some of it), `<!-- options: notifiers.apns -->` or
- * `<!-- options: brands -->` and `<!-- end of options -->`. Throws for a section or an option that there is not.
+ * a section), `<!-- options: session listen listenCurve -->` (some of it), `<!-- options: notifiers.apns -->`,
+ * `<!-- options: brands -->`, `<!-- options: xmpp.components -->` or `<!-- options: xmpp.types -->` and
+ * `<!-- end of options -->`. Throws for a section or an option that there is not.
  */
 export function fillOptionTables(page: string): string {
   return page.replaceAll(BLOCK, (_, prefix: string, keys: string) => {
@@ -45,8 +67,13 @@ export function fillOptionTables(page: string): string {
   });
 }
 
-const tableOf = (prefix: string, keys: readonly string[]): string[] =>
-  prefix === 'brands' ? brandTable(keys) : optionTable(prefix, chosen(prefix, optionsUnder(prefix), keys));
+function tableOf(prefix: string, keys: readonly string[]): string[] {
+  if (prefix === 'brands') return brandTable(keys);
+  if (prefix === 'xmpp.types') return typeTable(keys);
+  const isComponent = prefix === 'xmpp.components';
+  const options = isComponent ? componentSchema : optionsUnder(prefix);
+  return optionTable(isComponent ? `${prefix}.name` : prefix, chosen(prefix, options, keys));
+}
 
 function chosen(prefix: string, all: OptionSet, keys: readonly string[]): OptionSet {
   if (keys.length === 0) return all;
@@ -77,6 +104,7 @@ const plainFormats: ReadonlySet<FormatName> = new Set([
   'words',
   'host',
   'port',
+  'peer-port',
   'path',
   'paths',
   'optional-paths',
@@ -85,6 +113,9 @@ const plainFormats: ReadonlySet<FormatName> = new Set([
   'switch',
   'https-origin',
   'https-url',
+  'xmpp-domain',
+  'bare-jid',
+  'xmpp-address',
   'proxies',
 ]);
 

@@ -46,9 +46,20 @@ export const wholeNumber = <T extends number | null = number>(
   details: Details<T> & { readonly min: number; readonly max: number; readonly unit: string },
 ): Option<T> => option('whole-number', details);
 
+/** Fractions allowed. */
+export const number = (
+  details: Details<number> & { readonly min: number; readonly max: number; readonly unit: string },
+): Option<number> => option('number', details);
+/** Seconds, one after the other. */
+export const waits = (details: Details<readonly number[]>): Option<readonly number[]> =>
+  option('waits', details);
+
 export const port = (details: Details<number>): Option<number> => option('port', details);
+/** Of somebody else, to connect to. */
+export const peerPort = (details: Details<number>): Option<number> => option('peer-port', details);
 export const flag = (details: Details<boolean>): Option<boolean> => option('switch', details);
-export const host = (details: Details<string>): Option<string> => option('host', details);
+export const host = <T extends TextOrNull = string>(details: Details<T>): Option<T> =>
+  option('host', details);
 export const proxies = (details: Details<boolean | string>): Option<boolean | string> =>
   option('proxies', details);
 
@@ -81,7 +92,7 @@ export const webOrigins = (details: Details<readonly string[]>): Option<readonly
 export const serviceNames = (details: Details<readonly string[]>): Option<readonly string[]> =>
   option('service-names', details);
 
-export const serviceName = (details: Details<TextOrNull>): Option<TextOrNull> =>
+export const serviceName = <T extends TextOrNull = TextOrNull>(details: Details<T>): Option<T> =>
   option('service-name', details);
 /** `HOST=PATH`; the path is made absolute. */
 export const hostPaths = (details: Details<readonly HostPath[]>): Option<readonly HostPath[]> =>
@@ -93,6 +104,13 @@ export const accountPrefix = (details: Details<TextOrNull>): Option<TextOrNull> 
   option('account-prefix', details);
 export const markers = <T extends readonly string[] | null>(details: Details<T>): Option<T> =>
   option('markers', details);
+
+/** Made lower case, as the two below. */
+export const xmppDomain = (details: Details<TextOrNull>): Option<TextOrNull> =>
+  option('xmpp-domain', details);
+export const bareJid = (details: Details<TextOrNull>): Option<TextOrNull> => option('bare-jid', details);
+export const xmppAddress = (details: Details<TextOrNull>): Option<TextOrNull> =>
+  option('xmpp-address', details);
 
 /** `mailto:ADDRESS` or `https://…`. */
 export const contact = (details: Details<TextOrNull>): Option<TextOrNull> => option('contact', details);

@@ -1,10 +1,10 @@
 import convict from 'convict';
-import { printableKey, toEnvironmentName } from './names.js';
+import { entryNameKey, printableKey, toEnvironmentName } from './names.js';
 import { nearestKey } from './nearest.js';
 import type { Option } from './options.js';
 import type { ConfigProblem } from './problem.js';
 import { complaintAbout, readValue } from './read-value.js';
-import { readSecret, resolveValue } from './resolve-value.js';
+import { readSecret, resolveValue, type ReadSecret } from './resolve-value.js';
 import type { Setting } from './setting.js';
 
 export type OptionSet = Readonly<Record<string, Option>>;
@@ -23,7 +23,12 @@ export interface ParsedOptions {
   /** Every option of the set, by key: given or default. */
   readonly values: Readonly<Record<string, unknown>>;
   readonly isSensitive: (key: string) => boolean;
+  /** The file that a secret was read from, absolute; null for none. */
+  readonly fileOf: (key: string) => string | null;
 }
+
+/** What was given for an option, by its key within the section or entry. */
+export type KeyedSetting = readonly [key: string, setting: Setting];
 
 /**
  * The values of one section or notifier entry: later settings win, secrets are read, paths made absolute, and the
@@ -31,14 +36,12 @@ export interface ParsedOptions {
  */
 export function parseOptions(
   options: OptionSet,
-  settings: readonly Setting[],
+  settings: Iterable<KeyedSetting>,
   context: ParseContext,
 ): ParsedOptions {
   const { prefix, baseDirectory, problems } = context;
-  const levels = prefix.split('.').length;
   const winners = new Map<string, Setting>();
-  for (const setting of settings) {
-    const key = setting.path.slice(levels).join('.');
+  for (const [key, setting] of settings) {
     if (Object.hasOwn(options, key)) winners.set(key, setting);
     else
       problems.push(
@@ -46,6 +49,7 @@ export function parseOptions(
       );
   }
   const given: Record<string, unknown> = {};
+  const files = new Map<string, string>();
   for (const [key, setting] of winners) {
     const option = options[key];
     if (option === undefined) continue;
@@ -54,24 +58,29 @@ export function parseOptions(
       problems.push({ key: `${prefix}.${key}`, origin: setting.origin, message: read.complaint });
     } else {
       given[key] = read.value;
+      if (read.file !== null) files.set(key, read.file);
     }
   }
   const values: Record<string, unknown> = { ...validated(options, given) };
   for (const [key, option] of Object.entries(options)) {
     values[key] = resolveValue(option, values[key], baseDirectory);
   }
-  return { values, isSensitive: (key) => options[key]?.sensitive === true };
+  return {
+    values,
+    isSensitive: (key) => options[key]?.sensitive === true,
+    fileOf: (key) => files.get(key) ?? null,
+  };
 }
 
-type Good = { readonly value: unknown } | { readonly complaint: string };
+type Good = ReadSecret | { readonly complaint: string };
 
 function readGood(option: Option, { given }: Setting, baseDirectory: string): Good {
   const read = readValue(option, given);
   if (!read.ok) return { complaint: read.error };
   const revealed = readSecret(option, read.value, baseDirectory);
   if (!revealed.ok) return { complaint: revealed.error };
-  const complaint = complaintAbout(option, revealed.value);
-  return complaint === null ? { value: revealed.value } : { complaint };
+  const complaint = complaintAbout(option, revealed.value.value);
+  return complaint === null ? revealed.value : { complaint };
 }
 
 /**
@@ -96,8 +105,17 @@ export function unknownKey({ path, origin }: Setting, known: readonly string[]):
   const nearest = nearestKey(key, known);
   const spelled =
     nearest !== null && origin.startsWith('environment')
-      ? `${nearest} (${toEnvironmentName(nearest.split('.'))})`
+      ? `${nearest} (${toEnvironmentName(pathBeside(path, nearest))})`
       : nearest;
   const message = `unknown option${spelled === null ? '' : `; the nearest is ${spelled}`}`;
   return { key: printableKey(key), origin, message };
+}
+
+/** A known key as a path. Where it stands beside `path` it shares that one's parents: names of entries may have dots. */
+function pathBeside(path: readonly string[], known: string): readonly string[] {
+  const parents = path.slice(0, -1);
+  const shared = `${parents.join('.')}.`;
+  return entryNameKey(known).startsWith(entryNameKey(shared))
+    ? [...parents, ...known.slice(shared.length).split('.')]
+    : known.split('.');
 }

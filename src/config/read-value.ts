@@ -77,7 +77,7 @@ const splitList = (text: string): string[] =>
   text.split(',').flatMap((item) => (item.trim() === '' ? [] : [item.trim()]));
 
 const readNumber = (text: string): number | typeof unreadable =>
-  /^-?\d{1,15}$/.test(text) ? Number(text) : unreadable;
+  /^-?\d{1,15}(\.\d{1,6})?$/.test(text) ? Number(text) : unreadable;
 
 const readBoolean = (text: string): boolean | null =>
   text === 'true' ? true : text === 'false' ? false : null;

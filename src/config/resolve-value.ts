@@ -8,22 +8,34 @@ import type { HostPath } from './types.js';
 const FILE_PREFIX = 'file:';
 const SECRET_MAX_BYTES = 64 * 1024;
 
+export interface ReadSecret {
+  readonly value: unknown;
+  /** Absolute; null: it came from no file. */
+  readonly file: string | null;
+}
+
 /**
  * `file:PATH` in place of a secret: the file's text without the line ends behind it. Everything else is itself. The
  * error names the file, never its content.
  */
-export function readSecret(option: Option, value: unknown, baseDirectory: string): Result<unknown, string> {
-  if (!option.sensitive || typeof value !== 'string' || !value.startsWith(FILE_PREFIX)) return ok(value);
+export function readSecret(
+  option: Option,
+  value: unknown,
+  baseDirectory: string,
+): Result<ReadSecret, string> {
+  if (!option.sensitive || typeof value !== 'string' || !value.startsWith(FILE_PREFIX)) {
+    return ok({ value, file: null });
+  }
   const file = resolve(baseDirectory, value.slice(FILE_PREFIX.length));
   const read = readSmallFile(file, SECRET_MAX_BYTES);
   if (!read.ok) return fail(`the file ${file} ${read.error}`);
   const secret = read.value.replace(/[\r\n]+$/, '');
-  return secret === '' ? fail(`the file ${file} is empty`) : ok(secret);
+  return secret === '' ? fail(`the file ${file} is empty`) : ok({ value: secret, file });
 }
 
 /**
  * One spelling of each value: paths become absolute, relative to `baseDirectory`; so does the path of an ipc address
- * (not an abstract `@name`); `HOST=PATH` is split.
+ * (not an abstract `@name`); `HOST=PATH` is split; what has no case of its own becomes lower case.
  */
 export function resolveValue(option: Option, value: unknown, baseDirectory: string): unknown {
   switch (option.formatName) {
@@ -35,6 +47,9 @@ export function resolveValue(option: Option, value: unknown, baseDirectory: stri
     case 'host-paths':
       return Array.isArray(value) ? value.flatMap((item) => resolveHostPath(item, baseDirectory)) : value;
     case 'account-prefix':
+    case 'xmpp-domain':
+    case 'bare-jid':
+    case 'xmpp-address':
       return typeof value === 'string' ? value.toLowerCase() : value;
     case 'address':
       return typeof value === 'string' ? resolveAddress(value, baseDirectory) : value;

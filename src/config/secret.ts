@@ -9,11 +9,18 @@ const REDACTED = '[redacted]';
 export class Secret {
   readonly #value: string;
   readonly #shown: string;
+  readonly #file: string | null;
 
-  /** `shown` is what takes the value's place wherever it is printed. */
-  constructor(value: string, shown: string = REDACTED) {
+  /** `shown` is what takes the value's place wherever it is printed; `file`: where it was read from, absolute. */
+  constructor(value: string, shown: string = REDACTED, file: string | null = null) {
     this.#value = value;
     this.#shown = shown;
+    this.#file = file;
+  }
+
+  /** Null: it was written in the configuration itself. */
+  get file(): string | null {
+    return this.#file;
   }
 
   reveal(): string {

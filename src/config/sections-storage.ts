@@ -97,6 +97,10 @@ export const keysSection: OptionsOf<Config['keys']> = {
     doc: 'HOST=PATH: the key that is tried first when a request names that host, for deployments that were separate before and whose clients know one key each: push.example.org=./data/keys/legacy.x25519. It is tried for all other hosts too, after those of onion.',
     default: [],
   }),
+  registrations: path({
+    doc: 'For the secrets of XMPP and UWPX devices, which the database holds encrypted with this key: all processes on one database need the same one. When it is lost, pushes go on, and devices get a new secret when they register again. Used only with xmpp or uwpx.',
+    default: './data/keys/registrations.key',
+  }),
 };
 
 export const outboxSection: OptionsOf<Config['outbox']> = {

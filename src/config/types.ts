@@ -1,4 +1,5 @@
 import type { Secret } from './secret.js';
+import type { UwpxConfig, XmppConfig } from './types-xmpp.js';
 
 /**
  * The configuration as the program sees it: checked, complete, frozen, every path absolute. Names and units are those
@@ -15,6 +16,8 @@ export interface Config {
   readonly brands: Readonly<Record<string, BrandConfig>>;
   /** By service name. */
   readonly notifiers: Readonly<Record<string, NotifierConfig>>;
+  readonly xmpp: XmppConfig;
+  readonly uwpx: UwpxConfig;
   readonly delivery: DeliveryConfig;
   readonly outbox: OutboxConfig;
   readonly shutdown: ShutdownConfig;
@@ -78,6 +81,8 @@ export interface KeysConfig {
   /** At least one. */
   readonly onion: readonly string[];
   readonly onionByHost: readonly HostPath[];
+  /** 32 bytes, symmetric. */
+  readonly registrations: string;
 }
 
 export interface HostPath {

@@ -1,10 +1,14 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { entrySectionOf, levelsOf } from './entry-sections.js';
 import { printableKey } from './names.js';
 import type { ConfigProblem } from './problem.js';
 import type { GivenValue, Setting, YamlScalar } from './setting.js';
 
-/** The depth at which a value stands at the latest: `notifiers.apns.topic`. */
-const MAX_LEVELS = 3;
+/** The depth at which a value stands at the latest: `notifiers.apns.topic`, `xmpp.types.apns.service`. */
+function maxLevels(path: readonly string[]): number {
+  const section = entrySectionOf(path);
+  return 2 + (section === null ? 1 : levelsOf(section));
+}
 
 interface Reading {
   readonly document: Document;
@@ -55,7 +59,7 @@ function readValue(
   path: readonly string[],
   offset: number | undefined,
 ): void {
-  if (isMap(node) && path.length < MAX_LEVELS && node.items.length > 0) {
+  if (isMap(node) && path.length < maxLevels(path) && node.items.length > 0) {
     readMapping(reading, node, path);
     return;
   }

@@ -289,6 +289,7 @@ describe('paths', () => {
         { host: 'push.example.org', path: `${directory.path}/h` },
         { host: 'b', path: '/abs/h=x' },
       ],
+      registrations: `${directory.path}/data/keys/registrations.key`,
     });
     expect(session).toMatchObject({
       oxend: `ipc://${directory.path}/run/oxend.sock`,

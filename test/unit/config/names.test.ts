@@ -4,6 +4,7 @@ import { sectionKeys } from '../../../src/config/load.js';
 import { fromEnvironmentName, toEnvironmentName } from '../../../src/config/names.js';
 import { editDistance, nearestKey } from '../../../src/config/nearest.js';
 import { notifierSchemas } from '../../../src/config/notifier-schema.js';
+import { componentSchema, typeKeys } from '../../../src/config/xmpp-schema.js';
 
 describe('names in the environment', () => {
   it('lead back to every option', () => {
@@ -11,7 +12,9 @@ describe('names in the environment', () => {
       Object.keys(options).map((key) => `notifiers.${type}.${key}`),
     );
     const ofBrands = brandKeys.map((key) => `brands.my-app.${key}`);
-    for (const key of [...sectionKeys, ...entryKeys, ...ofBrands]) {
+    const ofTypes = typeKeys.map((key) => `xmpp.types.my-type.${key}`);
+    const ofComponents = Object.keys(componentSchema).map((key) => `xmpp.components.push-example-org.${key}`);
+    for (const key of [...sectionKeys, ...entryKeys, ...ofBrands, ...ofTypes, ...ofComponents]) {
       expect(fromEnvironmentName(toEnvironmentName(key.split('.'))).join('.')).toBe(key);
     }
   });
@@ -23,6 +26,9 @@ describe('names in the environment', () => {
       'apns-sandbox',
       'keyId',
     ]);
+    expect(toEnvironmentName(['xmpp', 'components', 'push.example.org', 'secret'])).toBe(
+      'WAGGLE_XMPP__COMPONENTS__PUSH_EXAMPLE_ORG__SECRET',
+    );
   });
 });
 

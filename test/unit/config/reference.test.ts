@@ -8,6 +8,7 @@ import { notifierSchemas, notifierTypes } from '../../../src/config/notifier-sch
 import { fillOptionTables } from '../../../src/config/option-tables.js';
 import { renderDefaultFile, renderReference } from '../../../src/config/reference.js';
 import { sections } from '../../../src/config/schema.js';
+import { componentSchema, standardTypes, typeKeys } from '../../../src/config/xmpp-schema.js';
 import { loadGood } from './support.js';
 
 const defaultFile = new URL('../../../config/default.yaml', import.meta.url);
@@ -27,9 +28,23 @@ describe('tables in pages', () => {
     expect(text).not.toContain('V2_PATH');
   });
 
-  it.each(['brands nothing', 'legacy nothing', 'nothing'])('there is none of %s', (options) => {
-    expect(() => table(options)).toThrow('no option');
+  it('of types of devices have a column for those that differ', () => {
+    const text = table('xmpp.types service priority');
+    expect(text).toContain('| option, environment | apns | fcm | all others | meaning |');
+    expect(text).toContain('WAGGLE_XMPP__TYPES__APNS__SERVICE` | `null` | `firebase` | `null` |');
+    expect(text).not.toContain('ALERT_TITLE');
   });
+
+  it('of components name the place of their name', () => {
+    expect(table('xmpp.components secret')).toContain('WAGGLE_XMPP__COMPONENTS__NAME__SECRET');
+  });
+
+  it.each(['brands nothing', 'legacy nothing', 'xmpp.types nothing', 'xmpp.components nothing', 'nothing'])(
+    'there is none of %s',
+    (options) => {
+      expect(() => table(options)).toThrow('no option');
+    },
+  );
 });
 
 describe('the files made from the schema', () => {
@@ -52,7 +67,10 @@ describe('the files made from the schema', () => {
         key,
         (option as { default: unknown }).default,
       ]);
-      expect(file[name]).toEqual(Object.fromEntries(defaults));
+      const { components, types, ...written } = file[name] ?? {};
+      expect(written).toEqual(Object.fromEntries(defaults));
+      expect(types !== undefined).toBe(name === 'xmpp');
+      expect(components ?? null).toBeNull();
     }
     expect(Object.keys(file).sort()).toEqual([...Object.keys(sections), 'brands', 'notifiers'].sort());
   });
@@ -64,6 +82,18 @@ describe('the files made from the schema', () => {
     for (const name of standardBrands) {
       expect(Object.keys(file.brands[name] ?? {})).toEqual(Object.keys(brandSchema(name)));
     }
+  });
+
+  it('config/default.yaml holds the standard types of devices as they are without it, and shows a component', () => {
+    const { xmpp } = loadGood({ file: fileURLToPath(defaultFile) });
+    expect(xmpp).toEqual(loadGood().xmpp);
+    const text = readFileSync(defaultFile, 'utf8');
+    const file = parse(text) as { xmpp: { types: Record<string, object> } };
+    expect(Object.keys(file.xmpp.types)).toEqual(standardTypes);
+    for (const type of standardTypes) expect(Object.keys(file.xmpp.types[type] ?? {})).toEqual(typeKeys);
+    const [commented = ''] = /(?<=^ {2}components:\n)( {4}#.*\n)+/m.exec(text) ?? [];
+    const shown = parse(commented.replaceAll(/^ {4}# /gm, '')) as Record<string, object>;
+    expect(Object.keys(shown['push.example.org'] ?? {})).toEqual(Object.keys(componentSchema));
   });
 
   it('config/default.yaml shows every option of every notifier type', () => {
