@@ -73,8 +73,8 @@ export class EntriesBy {
     const known = this.#entries.get(name);
     if (known instanceof Set) {
       known.delete(entry);
-      const [last, further] = known;
-      if (last !== undefined && further === undefined) this.#entries.set(name, last);
+      if (known.size > 1) return;
+      for (const last of known) this.#entries.set(name, last);
     } else if (known === entry) {
       this.#entries.delete(name);
     }
