@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto';
+import { SERVICE_DATA_MAX_BYTES, SERVICE_ID_MAX_BYTES } from '../domain/ids.js';
 import { keyText, type DeviceKey } from '../xmpp-devices/device.js';
-import type { DeviceChange, DeviceOffer } from '../xmpp-devices/port.js';
+import type { DeviceChange } from '../xmpp-devices/port.js';
 import { bigintArray, booleanArray, byteaArray, textArray } from './binary-arrays.js';
-import { StoreQueryError } from './errors.js';
 import type { Parameter } from './statement.js';
+import { refuseUnstorable, type BoundedValue } from './storable.js';
 
-/** `character_not_in_repertoire`: what PostgreSQL itself says of a zero byte. */
-const NOT_TEXT = '22021';
-
-/** PostgreSQL holds no zero byte, and UTF-8 no half of a surrogate pair: it would silently become another character. */
-const unstorable = /[\0\p{Surrogate}]/u;
-export const isStorable = (text: string): boolean => !unstorable.test(text);
+/** As the table's CHECKs. */
+const NODE_MAX_BYTES = 4096;
+const P2_MAX_BYTES = 1024;
+const TYPE_MAX_BYTES = 100;
+const SHA256_BYTES = 32;
+const SEALED_MAX_BYTES = 1024;
+const DOMAIN_MAX_BYTES = 4096;
 
 /** Under which a device is found: its key may be too long for an index. */
 export const keyHashOf = (key: DeviceKey): Buffer => createHash('sha256').update(keyText(key)).digest();
@@ -18,11 +20,27 @@ export const keyHashOf = (key: DeviceKey): Buffer => createHash('sha256').update
 export const keyOfChange = (change: DeviceChange): DeviceKey =>
   change.kind === 'register' ? change.offer.key : change.key;
 
-/** Alone, before it joins others in a statement. */
+/** Throws `StoreQueryError` for what the table cannot hold: alone, before it shares a statement with others. */
 export function checkChange(change: DeviceChange, statement: string): void {
-  if (!textsOf(change).every((text) => text === null || isStorable(text))) {
-    throw new StoreQueryError(statement, NOT_TEXT, null);
-  }
+  const key = keyOfChange(change);
+  const ofKey: BoundedValue[] =
+    key.kind === 'v1'
+      ? [[key.node, 1, NODE_MAX_BYTES]]
+      : [
+          [key.device, 1, P2_MAX_BYTES],
+          [key.channel, 0, P2_MAX_BYTES],
+        ];
+  const offer = change.kind === 'register' ? change.offer : null;
+  refuseUnstorable(statement, [
+    ...ofKey,
+    [offer === null || key.kind === 'v1' ? null : offer.node, 1, P2_MAX_BYTES],
+    [typeOf(change), 1, TYPE_MAX_BYTES],
+    [tokenOf(change), 1, SERVICE_ID_MAX_BYTES],
+    [offer?.serviceData ?? null, 0, SERVICE_DATA_MAX_BYTES],
+    [offer?.secretHash ?? null, SHA256_BYTES, SHA256_BYTES],
+    [offer?.sealedSecret ?? null, 1, SEALED_MAX_BYTES],
+    [offer?.accountDomain ?? null, 0, DOMAIN_MAX_BYTES],
+  ]);
 }
 
 /** As `changeDevices` takes them. */
@@ -43,7 +61,11 @@ export function changeParameters(batch: readonly DeviceChange[]): Parameter[] {
     textArray(offers.map((offer) => offer?.accountDomain ?? null)),
     booleanArray(batch.map((change) => change.kind === 'register' && change.replacesSecret)),
     // Strictly before: of whole milliseconds, before the next whole one.
-    bigintArray(batch.map((change) => (change.kind === 'token-died' ? Math.ceil(change.sinceMs) : 0))),
+    bigintArray(
+      batch.map((change) =>
+        change.kind === 'token-died' ? Math.min(Math.ceil(change.sinceMs), Number.MAX_SAFE_INTEGER) : 0,
+      ),
+    ),
     bigintArray(batch.map((change) => (change.kind === 'restore' ? 0 : Math.floor(change.nowMs)))),
   ];
 }
@@ -73,15 +95,4 @@ function tokenOf(change: DeviceChange): string | null {
     case 'restore':
       return null;
   }
-}
-
-function textsOf(change: DeviceChange): readonly (string | null)[] {
-  const offer: DeviceOffer | null = change.kind === 'register' ? change.offer : null;
-  return [
-    keyText(keyOfChange(change)),
-    typeOf(change),
-    tokenOf(change),
-    offer?.node ?? null,
-    offer?.accountDomain ?? null,
-  ];
 }

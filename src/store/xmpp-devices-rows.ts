@@ -3,15 +3,9 @@ import type { DeviceKey, RemovalReason, StoredDevice } from '../xmpp-devices/dev
 import { textCell, type Row } from './statement.js';
 
 /** Of int32 column count, then per column int32 type, int32 length (-1 = null), bytes. Source: `record_send`. */
-const COLUMNS = 16;
+const COLUMNS = 15;
 /** Texts that most devices share: types and domains. */
 const SHARED_MAX = 1000;
-
-export interface PositionedDevice {
-  /** Of the change in its batch, from 1; 0 where there is none. */
-  readonly position: number;
-  readonly stored: StoredDevice;
-}
 
 /**
  * Reads packed rows of `xmpp-devices-statements.ts`. The bytes of a device are copied out of the answer, into one block
@@ -21,16 +15,15 @@ export class XmppDeviceReader {
   readonly #shared = new Map<string, string>();
 
   /** `hex`: null for no rows. Throws on anything that the statements do not write. */
-  read(hex: string | null): PositionedDevice[] {
+  read(hex: string | null): StoredDevice[] {
     if (hex === null) return [];
     const rows = new PackedRows(Buffer.from(hex, 'hex'));
-    const devices: PositionedDevice[] = [];
+    const devices: StoredDevice[] = [];
     while (rows.next()) devices.push(this.#device(rows));
     return devices;
   }
 
-  #device(rows: PackedRows): PositionedDevice {
-    const position = required(rows.number());
+  #device(rows: PackedRows): StoredDevice {
     const node = required(rows.text());
     const key = keyOf(node, rows.text(), rows.text());
     const type = this.#sharedText(required(rows.text()));
@@ -42,25 +35,22 @@ export class XmppDeviceReader {
     );
     const domain = rows.text();
     return {
-      position,
-      stored: {
-        device: {
-          key,
-          node,
-          type,
-          token,
-          serviceData,
-          secretHash,
-          sealedSecret,
-          accountDomain: domain === null ? null : this.#sharedText(domain),
-          registeredAtMs: required(rows.number()),
-          renewedAtMs: rows.number(),
-          lastPushAtMs: rows.number(),
-          lastErrorAtMs: rows.number(),
-        },
-        revision: required(rows.number()),
-        removed: parseReason(rows.text()),
+      device: {
+        key,
+        node,
+        type,
+        token,
+        serviceData,
+        secretHash,
+        sealedSecret,
+        accountDomain: domain === null ? null : this.#sharedText(domain),
+        registeredAtMs: required(rows.number()),
+        renewedAtMs: rows.number(),
+        lastPushAtMs: rows.number(),
+        lastErrorAtMs: rows.number(),
       },
+      revision: required(rows.number()),
+      removed: parseReason(rows.text()),
     };
   }
 

@@ -1,6 +1,7 @@
+import { arrayRows } from './array-rows.js';
 import { statement } from './statement.js';
 
-/** As `xmpp-devices-rows.ts` reads them, after a position. */
+/** As `xmpp-devices-rows.ts` reads them. */
 const packedColumns =
   'node, device, channel, type, token, service_data, secret_hash, sealed_secret, account_domain, registered_at_ms, ' +
   'renewed_at_ms, last_push_at_ms, last_error_at_ms, revision, removed_reason';
@@ -15,15 +16,6 @@ export const columnsOf = (table: string, columns: string): string =>
 /** One hexadecimal text of packed records: many rows of many columns would be a heap of small answers to parse. */
 const packed = (select: string): string =>
   `SELECT encode(string_agg(record_send(packed), ''), 'hex') FROM (${select}) AS packed`;
-
-/**
- * Arrays as rows, with their position from 1. The planner is told of a narrow range of positions, which is all of them
- * and which it takes for one row: else it would rather read the table whole while that is small, and keep the plan
- * while it grows. See `legacy-statements.ts`.
- */
-export const arrayRows = (arrays: string, columns: string): string =>
-  `(SELECT ${columns}, position FROM unnest(${arrays}) WITH ORDINALITY AS array_rows(${columns}, position)
-    WHERE position BETWEEN 1 AND 1000000000 OFFSET 0)`;
 
 /** "wagglexd" in ASCII: one lock for everybody who changes devices on this database. */
 const DEVICES_LOCK = 0x7761_6767_6c65_7864n;
@@ -40,8 +32,8 @@ export const lockDevices = statement(
 /**
  * Under `lockDevices`, so that the rows are still as they were read when they are written. Each key once. The kinds of
  * change, and what they mean, are those of `DeviceChange`. A registration finds the record that it keeps, if there is
- * one, by a join that takes no other: then every column is the kept one or else the offered one. Answers, packed, the
- * position of each change that took place and its row.
+ * one, by a join that takes no other: then every column is the kept one or else the offered one. Answers the
+ * rows of those changes that took place, packed.
  */
 export const changeDevices = statement(
   'xmpp_device_change',
@@ -68,7 +60,7 @@ export const changeDevices = statement(
        removed_at_ms = NULL, removed_reason = NULL,
        last_push_at_ms = CASE WHEN excluded.renewed_at_ms IS NOT NULL THEN stored.last_push_at_ms END,
        last_error_at_ms = CASE WHEN excluded.renewed_at_ms IS NOT NULL THEN stored.last_error_at_ms END
-     RETURNING stored.key_hash, ${columnsOf('stored', packedColumns)}
+     RETURNING ${columnsOf('stored', packedColumns)}
    ), ended AS (
      UPDATE xmpp_devices AS stored SET
        removed_at_ms = CASE WHEN given.kind <> 'restore' THEN given.now_ms END,
@@ -81,10 +73,9 @@ export const changeDevices = statement(
          AND coalesce(stored.renewed_at_ms, stored.registered_at_ms) < given.since_ms
        WHEN 'restore' THEN stored.removed_reason = 'dead'
        ELSE false END
-     RETURNING stored.key_hash, ${columnsOf('stored', packedColumns)}
+     RETURNING ${columnsOf('stored', packedColumns)}
    )
-   ${packed(`SELECT given.position, ${packedColumns.replaceAll(/\w+/g, 'written.$&')}
-     FROM given JOIN (SELECT * FROM registered UNION ALL SELECT * FROM ended) AS written USING (key_hash)`)}`,
+   ${packed('SELECT * FROM registered UNION ALL SELECT * FROM ended')}`,
 );
 
 /** Null: there are none yet. */
@@ -109,7 +100,7 @@ const pageAfter = (name: string, condition: string): ReturnType<typeof statement
        WHERE coalesce(data_bytes_before, 0) < $3::bigint
      )
      SELECT (SELECT max(revision) FROM page),
-            (${packed(`SELECT 0::bigint AS position, ${packedColumns} FROM page ORDER BY revision`)})`,
+            (${packed(`SELECT ${packedColumns} FROM page ORDER BY revision`)})`,
   );
 
 export const livingDevicePage = pageAfter('xmpp_device_page', 'removed_at_ms IS NULL');
@@ -119,11 +110,11 @@ export const changedDevicePage = pageAfter('xmpp_device_changes', 'true');
 export const findDevices = statement(
   'xmpp_device_find',
   packed(
-    `SELECT 0::bigint AS position, ${columnsOf('stored', packedColumns)}
+    `SELECT ${columnsOf('stored', packedColumns)}
      FROM ${arrayRows('$1::bytea[]', 'key_hash')} AS given JOIN xmpp_devices AS stored USING (key_hash)
      WHERE stored.removed_reason IS NULL
      UNION ALL
-     SELECT 0::bigint, ${columnsOf('stored', packedColumns)}
+     SELECT ${columnsOf('stored', packedColumns)}
      FROM ${arrayRows('$2::text[]', 'node')} AS given JOIN xmpp_devices AS stored ON stored.node = given.node
      WHERE stored.device IS NOT NULL AND stored.removed_reason IS NULL`,
   ),

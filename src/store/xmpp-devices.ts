@@ -6,7 +6,8 @@ import { bigintArray, byteaArray, textArray } from './binary-arrays.js';
 import { againAfterCollision } from './collisions.js';
 import type { Database, Transaction } from './database.js';
 import { nullableNumberCell, numberCell, textCell, type Parameter, type Statement } from './statement.js';
-import { changeParameters, checkChange, isStorable, keyHashOf, keyOfChange } from './xmpp-devices-changes.js';
+import { isStorable } from './storable.js';
+import { changeParameters, checkChange, keyHashOf, keyOfChange } from './xmpp-devices-changes.js';
 import { keyOf, nullableTextCell, XmppDeviceReader } from './xmpp-devices-rows.js';
 import {
   changeDevices,
@@ -102,7 +103,7 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
     for (const slice of slicesOf([...new Set(nodes)].filter(isStorable), FIND_MAX_NODES)) {
       const keys = slice.map((node) => keyHashOf({ kind: 'v1', node }));
       const [row] = await this.database.rows(findDevices, [byteaArray(keys), textArray(slice)]);
-      for (const { stored } of this.#reader.read(nullableTextCell(row, 0))) found.push(stored);
+      found.push(...this.#reader.read(nullableTextCell(row, 0)));
     }
     return found;
   }
@@ -141,10 +142,10 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
   async #change(batch: readonly DeviceChange[]): Promise<readonly (StoredDevice | null)[]> {
     const values = changeParameters(batch);
     const [row] = await this.#locked((transaction) => transaction.rows(changeDevices, values));
-    const answers = new Array<StoredDevice | null>(batch.length).fill(null);
-    for (const { position, stored } of this.#reader.read(nullableTextCell(row, 0)))
-      answers[position - 1] = stored;
-    return answers;
+    const written = new Map(
+      this.#reader.read(nullableTextCell(row, 0)).map((stored) => [keyText(stored.device.key), stored]),
+    );
+    return batch.map((change) => written.get(keyText(keyOfChange(change))) ?? null);
   }
 
   /**
@@ -166,7 +167,7 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
     const last = nullableNumberCell(row, 0);
     if (last === null) return null;
     return {
-      devices: this.#reader.read(nullableTextCell(row, 1)).map(({ stored }) => stored),
+      devices: this.#reader.read(nullableTextCell(row, 1)),
       lastRevision: last,
     };
   }

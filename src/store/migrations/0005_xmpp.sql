@@ -17,7 +17,7 @@ CREATE TABLE xmpp_devices (
     service_data bytea CHECK (octet_length(service_data) <= 99999),
     secret_hash bytea NOT NULL CHECK (octet_length(secret_hash) = 32),
     sealed_secret bytea NOT NULL CHECK (octet_length(sealed_secret) BETWEEN 1 AND 1024),
-    account_domain text COLLATE "C" CHECK (octet_length(account_domain) BETWEEN 1 AND 1023),
+    account_domain text COLLATE "C" CHECK (octet_length(account_domain) <= 4096),
     registered_at_ms bigint NOT NULL,                -- unix milliseconds
     renewed_at_ms bigint,                            -- unix milliseconds
     last_push_at_ms bigint,                          -- unix milliseconds
@@ -60,7 +60,7 @@ CREATE TABLE uwpx_accounts (
     node text COLLATE "C" NOT NULL UNIQUE CHECK (octet_length(node) BETWEEN 1 AND 1024),
     secret_hash bytea NOT NULL CHECK (octet_length(secret_hash) = 32),
     sealed_secret bytea NOT NULL CHECK (octet_length(sealed_secret) BETWEEN 1 AND 1024),
-    domain text COLLATE "C" CHECK (octet_length(domain) BETWEEN 1 AND 1023),
+    domain text COLLATE "C" CHECK (octet_length(domain) <= 4096),
     created_at_ms bigint NOT NULL,                   -- unix milliseconds
     PRIMARY KEY (device, account_id)
 );
