@@ -63,7 +63,8 @@ export async function startAppServer(
       clock: vectorClock,
       appServer,
       appServerReport: { answered: (request, answer, tookMs) => answered.push({ request, answer, tookMs }) },
-      ...(setup.loopDelayMeter === undefined ? {} : { loopDelayMeter: setup.loopDelayMeter }),
+      // How busy this machine is otherwise must not decide.
+      loopDelayMeter: setup.loopDelayMeter ?? (() => 0),
     },
   );
   const { url, port } = await server.listen();
