@@ -48,6 +48,7 @@ export class EjabberdProcess implements RealXmppServer {
   readonly kind = 'ejabberd';
   readonly component: ComponentSecret;
   #control: EjabberdControl;
+  #isFrozen = false;
 
   private constructor(
     readonly domain: string,
@@ -151,11 +152,17 @@ export class EjabberdProcess implements RealXmppServer {
     return this.process.end('SIGTERM');
   }
 
-  kill(): Promise<void> {
-    return this.process.end('SIGKILL');
+  /**
+   * What it has answered for is on the disk before, unless it is frozen: ejabberd takes its time with that, and forgets
+   * the accounts and registrations of the last moments in a crash. That is its business, and would be a test's bad luck.
+   */
+  async kill(): Promise<void> {
+    if (this.isRunning && !this.#isFrozen) await this.evaluate(WRITE_ALL);
+    await this.process.end('SIGKILL');
   }
 
   async start(): Promise<void> {
+    this.#isFrozen = false;
     await startWhenPortsAreFree(this.process);
     this.#control = new EjabberdControl(this.process.child);
   }
@@ -166,10 +173,12 @@ export class EjabberdProcess implements RealXmppServer {
   }
 
   freeze(): void {
+    this.#isFrozen = true;
     this.process.signal('SIGSTOP');
   }
 
   thaw(): void {
+    this.#isFrozen = false;
     this.process.signal('SIGCONT');
   }
 
@@ -182,6 +191,13 @@ export class EjabberdProcess implements RealXmppServer {
     await rm(this.directory, { recursive: true, force: true });
   }
 }
+
+/** What is in memory only of tables that are kept on disk. */
+const WRITE_ALL = `
+  dumped = mnesia:dump_log(),
+  [dets:sync(T) || T <- mnesia:system_info(tables), mnesia:table_info(T, storage_type) == disc_only_copies],
+  true.
+`;
 
 /** Without a component it asks DNS for its domain; on whatever machine, the answer is "no such name", and at once. */
 const NAMES_FROM_NOWHERE =

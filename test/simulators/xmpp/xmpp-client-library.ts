@@ -26,18 +26,18 @@ export interface LibraryClient extends EventEmitter {
 }
 
 interface Library {
-  client(settings: {
+  readonly client: (settings: {
     readonly service: string;
     readonly domain: string;
     readonly username: string;
     readonly password: string;
     readonly resource: string | undefined;
-  }): LibraryClient;
-  xml(
+  }) => LibraryClient;
+  readonly xml: (
     name: string,
     attributes: Readonly<Record<string, string | undefined>>,
     ...children: readonly (LibraryElement | string | undefined)[]
-  ): LibraryElement;
+  ) => LibraryElement;
 }
 
 export const { client, xml } = createRequire(import.meta.url)('@xmpp/client') as Library;
