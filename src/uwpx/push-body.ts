@@ -1,12 +1,8 @@
+import type { PublishSummary } from '../domain/publish.js';
 import type { ProtocolVersion } from './port.js';
 
-/** What of an XEP-0357 summary goes into a push. */
-export interface UwpxSummary {
-  /** The text of the field `message-count`; null when it is missing or has no value. */
-  readonly messageCount: string | null;
-  /** The same of `pending-subscription-count`. */
-  readonly pendingSubscriptionCount: string | null;
-}
+/** What of an XEP-0357 summary goes into a push. Null: the server did not say. */
+export type UwpxSummary = Pick<PublishSummary, 'messageCount' | 'pendingSubscriptionCount'>;
 
 /** Devices that have not said so speak the first version. */
 const FIRST_VERSION = 1;
@@ -14,7 +10,7 @@ const XML_MAX_BYTES = 4096;
 const MAX_COUNT = 0x7fffffff;
 
 /**
- * The body of a raw notification for one account; `summary` null: the publish had none. Source: spec uwpx-push, 6.2.
+ * The body of a raw notification for one account. Source: spec uwpx-push, 6.2.
  *
  * The second version is JSON with two numbers. The first is the published XML with the account in it, of which we keep
  * the numbers alone: the original hands sender and text of the message to Microsoft where the user's server sends them.
@@ -22,7 +18,7 @@ const MAX_COUNT = 0x7fffffff;
 export function pushBody(
   protocolVersion: ProtocolVersion | null,
   accountId: string,
-  summary: UwpxSummary | null,
+  summary: UwpxSummary,
 ): string {
   switch (protocolVersion ?? FIRST_VERSION) {
     case 2:
@@ -42,38 +38,36 @@ export function testPushBody(protocolVersion: ProtocolVersion | null): string {
   }
 }
 
-/** Leading digits count (`7x` is 7), whatever else is 0. */
-export function countOf(text: string | null): number {
-  const [digits = '0'] = /^\d+/.exec(text ?? '') ?? [];
+/** A count as a server wrote it: leading digits count (`7x` is 7), whatever else is 0. Source: spec uwpx-push, 6.2. */
+export function countOf(text: string): number {
+  const [digits = '0'] = /^\d+/.exec(text) ?? [];
   return Math.min(Number(digits), MAX_COUNT);
 }
 
 /** The client insists on `action` and `version`. */
-function jsonBody(accountId: string, summary: UwpxSummary | null): string {
-  const messages = countOf(summary?.messageCount ?? null);
-  const subscriptions = countOf(summary?.pendingSubscriptionCount ?? null);
+function jsonBody(accountId: string, { messageCount, pendingSubscriptionCount }: UwpxSummary): string {
   return (
-    `{"account_id":${JSON.stringify(accountId)},"action":"push","message_count":${messages},` +
-    `"pending_subscription_count":${subscriptions},"version":2}`
+    `{"account_id":${JSON.stringify(accountId)},"action":"push","message_count":${messageCount ?? 0},` +
+    `"pending_subscription_count":${pendingSubscriptionCount ?? 0},"version":2}`
   );
 }
 
-function xmlBody(accountId: string, summary: UwpxSummary | null): string {
+function xmlBody(accountId: string, { messageCount, pendingSubscriptionCount }: UwpxSummary): string {
+  const fields =
+    countField('message-count', messageCount) +
+    countField('pending-subscription-count', pendingSubscriptionCount);
   const form =
-    summary === null
+    fields === ''
       ? ''
       : '<x xmlns="jabber:x:data" type="form">' +
         '<field type="hidden" var="FORM_TYPE"><value>urn:xmpp:push:summary</value></field>' +
-        countField('message-count', summary.messageCount) +
-        countField('pending-subscription-count', summary.pendingSubscriptionCount) +
-        '</x>';
+        `${fields}</x>`;
   const xml = `<notification xmlns="urn:xmpp:push:0">${form}<account id="${escapeAttribute(accountId)}"/></notification>`;
   return Buffer.byteLength(xml) > XML_MAX_BYTES ? 'New message received!' : xml;
 }
 
-/** The number instead of the text: what strangers write into the field goes no further. */
-const countField = (name: string, text: string | null): string =>
-  text === null ? '' : `<field type="text-single" var="${name}"><value>${countOf(text)}</value></field>`;
+const countField = (name: string, count: number | null): string =>
+  count === null ? '' : `<field type="text-single" var="${name}"><value>${count}</value></field>`;
 
 const references: Readonly<Record<string, string>> = {
   '&': '&amp;',

@@ -2,16 +2,19 @@ import { parseChannelUri } from '../codec/wns-channel-uri.js';
 import type { Clock } from '../domain/clock.js';
 import { fail, ok, type Result } from '../domain/result.js';
 import type { RandomBytes } from '../crypto/sodium.js';
+import type { AccountNodes, NodeChange, UwpxNodeStore } from './account-port.js';
 import type { AnsweredAccount } from './answers.js';
 import { createCredentials } from './identifiers.js';
 import type { UwpxLimits } from './limits.js';
-import type { ChannelResult, OfferedAccount, TestPush, UwpxSender, UwpxStore } from './port.js';
+import type { ChannelResult, OfferedAccount, TestPush, UwpxAccount, UwpxSender, UwpxStore } from './port.js';
 import { testPushBody } from './push-body.js';
 import type { RequestedAccount, UwpxRequest } from './request.js';
 import { TokenBuckets } from './token-buckets.js';
 
 export interface RegistrationParts {
   readonly store: UwpxStore;
+  /** Where accounts are nodes at an account of an XMPP server; null where they are our component's, which needs no word. */
+  readonly account: { readonly nodes: AccountNodes; readonly store: UwpxNodeStore } | null;
   readonly testPush: TestPush;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
@@ -81,13 +84,16 @@ export class Registrations {
 
   /** The list is complete: what it does not name is removed, and what the device has already keeps node and secret. */
   async setAccounts(request: SetAccounts): Promise<Result<readonly AnsweredAccount[], RegistrationRefusal>> {
-    const stored = await this.parts.store.setAccounts({
+    const { account, store, clock } = this.parts;
+    const before = (await account?.store.nodesOf(request.deviceId)) ?? [];
+    const stored = await store.setAccounts({
       deviceId: request.deviceId,
       protocolVersion: request.version,
       accounts: this.#offersFor(request.accounts),
-      nowMs: this.parts.clock.nowMs(),
+      nowMs: clock.nowMs(),
     });
     if (stored === null) return fail('unknown-device');
+    account?.nodes.changed(changeOf(before, stored));
     const byId = new Map(stored.map((account) => [account.accountId, account]));
     // In the order of the request. One that the store did not keep is left out: the client then switches it off.
     return ok(
@@ -125,4 +131,14 @@ export class Registrations {
     }
     return [...offers.values()];
   }
+}
+
+/** A node that is gone never comes back, so whatever others change meanwhile, what is listed as removed is. */
+function changeOf(before: readonly string[], stored: readonly UwpxAccount[]): NodeChange {
+  const now = new Set(stored.map(({ node }) => node));
+  const old = new Set(before);
+  return {
+    added: [...now].filter((node) => !old.has(node)),
+    removed: before.filter((node) => !now.has(node)),
+  };
 }

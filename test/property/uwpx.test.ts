@@ -69,6 +69,7 @@ describe('a message', () => {
   const service = new UwpxService(
     {
       store,
+      account: null,
       testPush: { send: () => Promise.resolve(true) },
       clock: systemClock,
       randomBytes: createRandomBytes(),

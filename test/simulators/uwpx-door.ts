@@ -53,7 +53,7 @@ export class UwpxDoor {
       },
     };
     this.service = new UwpxService(
-      { ...parts, store: this.store, testPush },
+      { ...parts, store: this.store, account: null, testPush },
       { pushAddress: 'push@localhost', limits: { ...defaultUwpxLimits, ...limits } },
     );
     this.listener = new UwpxListener(

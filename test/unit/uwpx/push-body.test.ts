@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { noSummary } from '../../../src/domain/publish.js';
 import { countOf, pushBody, testPushBody } from '../../../src/uwpx/push-body.js';
 
 const bodies = (
@@ -10,13 +11,11 @@ const bodies = (
 
 describe('the body of a push', () => {
   it('is as recorded for the second version', () => {
-    expect(pushBody(2, 'acc-2', { messageCount: '3', pendingSubscriptionCount: '2' })).toBe(
-      bodies['v2_push'],
-    );
-    expect(pushBody(2, 'acc-2', { messageCount: 'abc', pendingSubscriptionCount: '7x' })).toBe(
-      bodies['v2_push_from_summary_with_message_count_abc_and_pending_7x'],
-    );
-    expect(pushBody(2, 'a"b', null)).toBe(
+    expect(pushBody(2, 'acc-2', { messageCount: 3, pendingSubscriptionCount: 2 })).toBe(bodies['v2_push']);
+    expect(
+      pushBody(2, 'acc-2', { messageCount: countOf('abc'), pendingSubscriptionCount: countOf('7x') }),
+    ).toBe(bodies['v2_push_from_summary_with_message_count_abc_and_pending_7x']);
+    expect(pushBody(2, 'a"b', noSummary)).toBe(
       '{"account_id":"a\\"b","action":"push","message_count":0,"pending_subscription_count":0,"version":2}',
     );
   });
@@ -29,14 +28,17 @@ describe('the body of a push', () => {
     );
     expect(expected).not.toContain('secret text');
     for (const version of [1, null] as const) {
-      expect(pushBody(version, 'acc-1', { messageCount: '3', pendingSubscriptionCount: '2' })).toBe(expected);
-      expect(pushBody(version, 'acc-1', null)).toBe(bodies['v1_push_without_summary']);
+      expect(pushBody(version, 'acc-1', { messageCount: 3, pendingSubscriptionCount: 2 })).toBe(expected);
+      expect(pushBody(version, 'acc-1', noSummary)).toBe(bodies['v1_push_without_summary']);
     }
   });
 
   it('has no text of strangers in its XML', () => {
     expect(
-      pushBody(1, '"><a b=\'&\n\u0001', { messageCount: '1<script/>', pendingSubscriptionCount: null }),
+      pushBody(1, '"><a b=\'&\n\u0001', {
+        messageCount: countOf('1<script/>'),
+        pendingSubscriptionCount: null,
+      }),
     ).toBe(
       '<notification xmlns="urn:xmpp:push:0"><x xmlns="jabber:x:data" type="form">' +
         '<field type="hidden" var="FORM_TYPE"><value>urn:xmpp:push:summary</value></field>' +
@@ -46,7 +48,7 @@ describe('the body of a push', () => {
   });
 
   it('is a text where the XML would be longer than the client reads', () => {
-    expect(pushBody(1, 'a'.repeat(4_100), null)).toBe('New message received!');
+    expect(pushBody(1, 'a'.repeat(4_100), noSummary)).toBe('New message received!');
   });
 
   it('is the recorded one of a test', () => {
@@ -61,7 +63,6 @@ describe('a count', () => {
     ['7x', 7],
     ['007', 7],
     ['', 0],
-    [null, 0],
     ['abc', 0],
     ['-1', 0],
     [' 1', 0],

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { NodeChange } from '../../../src/uwpx/account-port.js';
 import { createRandomBytes } from '../../../src/crypto/sodium.js';
 import { defaultUwpxLimits, type UwpxLimits } from '../../../src/uwpx/limits.js';
+import type { UwpxDeviceId } from '../../../src/uwpx/port.js';
 import { Registrations } from '../../../src/uwpx/registrations.js';
 import { parseRequest, type UwpxRequest } from '../../../src/uwpx/request.js';
 import { MemoryUwpxStore } from '../../simulators/memory-uwpx-store.js';
@@ -13,7 +15,12 @@ function room(limits: Partial<UwpxLimits> = {}) {
   const clock = { ms: 0, nowMs: () => clock.ms };
   const testPush = { send: () => Promise.resolve(true) };
   const all = { ...defaultUwpxLimits, ...limits };
-  const registrations = new Registrations({ store, testPush, clock, randomBytes: createRandomBytes() }, all);
+  const changes: NodeChange[] = [];
+  const account = { nodes: { changed: (change: NodeChange) => changes.push(change) }, store };
+  const registrations = new Registrations(
+    { store, account, testPush, clock, randomBytes: createRandomBytes() },
+    all,
+  );
   function read<Kind extends UwpxRequest['kind']>(kind: Kind, message: object) {
     const request = parseRequest(Buffer.from(JSON.stringify({ version: 2, ...message })), all);
     if (!request.ok || request.value.kind !== kind) throw new Error('a message of another kind');
@@ -21,6 +28,7 @@ function room(limits: Partial<UwpxLimits> = {}) {
   }
   return {
     store,
+    changes,
     clock,
     setChannel: (device: string, from = sender) =>
       registrations.setChannel(
@@ -79,5 +87,21 @@ describe('registrations', () => {
     expect(store.devices.size).toBe(3);
     clock.ms = 3_600_000;
     expect(await setChannel('later')).toMatchObject({ ok: true });
+  });
+
+  it('tell which nodes are new and which are gone, once it is committed', async () => {
+    const { setChannel, setAccounts, changes, store } = room();
+    await setChannel('d');
+    await setAccounts('d', [{ account_id: 'a' }, { account_id: 'b' }]);
+    const nodes = await store.nodesOf('d' as UwpxDeviceId);
+    expect(changes).toEqual([{ added: expect.arrayContaining([...nodes]) as string[], removed: [] }]);
+    const [a = '', b = ''] = ['a', 'b'].map((id) => store.devices.get('d')?.accounts.get(id)?.node);
+    await setAccounts('d', [{ account_id: 'b' }, { account_id: 'c' }]);
+    const c = store.devices.get('d')?.accounts.get('c')?.node;
+    expect(changes[1]).toEqual({ added: [c], removed: [a] });
+    await setAccounts('d', []);
+    expect(changes[2]?.removed.toSorted()).toEqual([b, c].toSorted());
+    expect(await setAccounts('nobody', [])).toEqual({ ok: false, error: 'unknown-device' });
+    expect(changes).toHaveLength(3);
   });
 });
