@@ -1,7 +1,10 @@
 export interface SpacingOptions {
   /** From one push of a key to the next, in milliseconds; 0 = no spacing. */
   readonly distanceMs: number;
-  /** Keys that are remembered at most; long ones count several times. Of the oldest the next push may come too early. */
+  /**
+   * Keys that are remembered at most (2 or more); long ones count several times. Of the oldest the next push may come
+   * too early.
+   */
   readonly maxKeys: number;
 }
 
@@ -17,8 +20,6 @@ export type SpacingDecision =
 
 /** So many UTF-16 units of keys are remembered for each of `maxKeys`, on average. */
 const CHARS_PER_KEY = 256;
-/** How many dead entries a call clears away at most, so that no single call is dear. */
-const CLEAR_PER_CALL = 4;
 
 const REFUSED: SpacingDecision = { kind: 'refused' };
 
@@ -27,71 +28,76 @@ const REFUSED: SpacingDecision = { kind: 'refused' };
  * that come while it waits are refused. Time comes in with every call. Source: spec xmpp-push, section 9 (V2022).
  */
 export class Spacing {
-  /** The last turn of each key; those of the keys that were longest not asked for first. */
-  readonly #turns = new Map<string, SpacingTurn>();
-  #chars = 0;
+  /**
+   * The last turn of each key, in two generations: those of a span of time go together, when none of them can say
+   * anything any more. To look for the oldest in one large map, and to take it out, would cost more each time than the rest.
+   */
+  #young = new Map<string, SpacingTurn>();
+  #old = new Map<string, SpacingTurn>();
+  #youngChars = 0;
+  #bornAtMs = -Infinity;
 
   constructor(private readonly options: SpacingOptions) {}
 
   /** Keys that are remembered. */
   get size(): number {
-    return this.#turns.size;
+    return this.#young.size + this.#old.size;
   }
 
   /** What is admitted counts as sent, now or at its time. */
   admit(key: string, nowMs: number): SpacingDecision {
     const { distanceMs } = this.options;
     if (distanceMs <= 0) return { kind: 'at-once', atMs: nowMs };
-    this.#clear(nowMs);
-    const last = this.#turns.get(key);
+    // A turn lies ahead by one distance at most, and says something for one more.
+    if (Math.abs(nowMs - this.#bornAtMs) >= 2 * distanceMs) this.#age(nowMs);
+    const last = this.#lastOf(key);
     if (last === undefined || !this.#matters(last, nowMs)) {
-      return this.#remember(key, { kind: 'at-once', atMs: nowMs });
+      return this.#remember(key, { kind: 'at-once', atMs: nowMs }, nowMs);
     }
     if (last.kind === 'deferred' && last.dueAtMs > nowMs) return REFUSED;
-    return this.#remember(key, { kind: 'deferred', dueAtMs: timeOf(last) + distanceMs });
+    return this.#remember(key, { kind: 'deferred', dueAtMs: timeOf(last) + distanceMs }, nowMs);
   }
 
   /** What had this turn was not taken by anybody: the next one has it. Where one has had a turn since, that one stands. */
   giveBack(key: string, turn: SpacingTurn): void {
-    if (this.#turns.get(key) !== turn) return;
+    if (this.#lastOf(key) !== turn) return;
+    const generation = this.#young.has(key) ? this.#young : this.#old;
     // Before one that went at once there was none that matters.
-    if (turn.kind === 'at-once') this.#forget(key);
-    else this.#turns.set(key, { kind: 'at-once', atMs: turn.dueAtMs - this.options.distanceMs });
+    if (turn.kind === 'deferred') {
+      generation.set(key, { kind: 'at-once', atMs: turn.dueAtMs - this.options.distanceMs });
+    } else if (generation.delete(key) && generation === this.#young) {
+      this.#youngChars -= key.length;
+    }
   }
 
-  #remember(key: string, turn: SpacingTurn): SpacingTurn {
-    this.#forget(key);
-    this.#turns.set(key, turn);
-    this.#chars += key.length;
-    const { maxKeys } = this.options;
-    while (this.#turns.size > maxKeys || this.#chars > maxKeys * CHARS_PER_KEY) {
-      const [oldest] = this.#turns.keys();
-      if (oldest === undefined) break;
-      this.#forget(oldest);
+  #lastOf(key: string): SpacingTurn | undefined {
+    return this.#young.get(key) ?? this.#old.get(key);
+  }
+
+  #remember(key: string, turn: SpacingTurn, nowMs: number): SpacingTurn {
+    if (!this.#young.has(key)) {
+      this.#old.delete(key);
+      const most = this.options.maxKeys / 2;
+      const chars = this.#youngChars + key.length;
+      if (this.#young.size + 1 > most || chars > most * CHARS_PER_KEY) this.#age(nowMs);
+      this.#youngChars += key.length;
     }
+    this.#young.set(key, turn);
     return turn;
   }
 
-  #forget(key: string): void {
-    if (this.#turns.delete(key)) this.#chars -= key.length;
-  }
-
-  #clear(nowMs: number): void {
-    let cleared = 0;
-    for (const [key, turn] of this.#turns) {
-      if (cleared >= CLEAR_PER_CALL || this.#matters(turn, nowMs)) return;
-      this.#forget(key);
-      cleared += 1;
-    }
+  #age(nowMs: number): void {
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#youngChars = 0;
+    this.#bornAtMs = nowMs;
   }
 
   /** Whether it holds up another one. What lies too far ahead was decided before the clock was put back. */
   #matters(turn: SpacingTurn, nowMs: number): boolean {
+    const { distanceMs } = this.options;
     const aheadMs = timeOf(turn) - nowMs;
-    return (
-      aheadMs > -this.options.distanceMs &&
-      aheadMs <= (turn.kind === 'deferred' ? this.options.distanceMs : 0)
-    );
+    return aheadMs > -distanceMs && aheadMs <= (turn.kind === 'deferred' ? distanceMs : 0);
   }
 }
 

@@ -76,7 +76,7 @@ describe('spacing of pushes', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 200 }),
-        fc.integer({ min: 1, max: 8 }),
+        fc.integer({ min: 2, max: 8 }),
         fc.array(fc.tuple(fc.integer({ min: -500, max: 500 }), fc.nat({ max: 30 })), { maxLength: 200 }),
         (distanceMs, maxKeys, steps) => {
           const spacing = new Spacing({ distanceMs, maxKeys });

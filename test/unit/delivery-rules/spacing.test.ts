@@ -83,16 +83,20 @@ describe('spacing of pushes', () => {
 
   it('forgets what says nothing any more, and the oldest when there is no room', () => {
     const { spacing, at } = setUp({ maxKeys: 100 });
-    for (let i = 0; i < 250; i += 1) at(0, `${i}`);
-    expect(spacing.size).toBe(100);
+    for (let i = 0; i < 245; i += 1) {
+      at(0, `${i}`);
+      expect(spacing.size).toBeLessThanOrEqual(100);
+    }
+    expect(spacing.size).toBeGreaterThan(50);
     expect([at(1, '200'), at(1, '10')]).toEqual(['deferred to 5000', 'at-once']);
-    for (let i = 0; i < 40; i += 1) at(20_000, 'another');
+    for (const ms of [20_000, 40_000]) at(ms, 'another');
     expect(spacing.size).toBe(1);
   });
 
   it('remembers fewer keys where they are long', () => {
     const { spacing } = setUp({ maxKeys: 100 });
     for (let i = 0; i < 200; i += 1) spacing.admit(`${i}`.padEnd(4_096), NOW);
-    expect(spacing.size).toBe(6);
+    expect(spacing.size).toBeLessThanOrEqual(6);
+    expect(spacing.size).toBeGreaterThanOrEqual(3);
   });
 });
