@@ -1,13 +1,18 @@
 import { noSummary } from '../domain/publish.js';
 import type { AppServer, AppServerRecord } from '../xmpp/app-server-port.js';
-import type { Publishes, PublishOutcome, RegisterOutcome, UnregisterOutcome } from '../xmpp/port.js';
+import type {
+  Publishes,
+  PublishOutcome,
+  RegisterOutcome,
+  Registrations,
+  UnregisterOutcome,
+} from '../xmpp/port.js';
 import type { KnownDevice, XmppDirectory } from './directory.js';
-import type { XmppRegistry } from './registry.js';
 import type { XmppTargets } from './targets.js';
 
 export interface XmppAppServerDeps {
   readonly directory: XmppDirectory;
-  readonly registry: Pick<XmppRegistry, 'register' | 'unregister'>;
+  readonly registrations: Registrations;
   readonly targets: Pick<XmppTargets, 'lookUp'>;
   readonly publishes: Publishes;
 }
@@ -21,7 +26,7 @@ export class XmppAppServer implements AppServer {
 
   async register(type: string, node: string, token: string): Promise<RegisterOutcome> {
     try {
-      return await this.deps.registry.register({ kind: 'v1', type, node, accountDomain: null }, token);
+      return await this.deps.registrations.register({ kind: 'v1', type, node, accountDomain: null }, token);
     } catch {
       return { kind: 'unavailable' };
     }
@@ -29,7 +34,7 @@ export class XmppAppServer implements AppServer {
 
   async unregister(type: string, node: string): Promise<UnregisterOutcome> {
     try {
-      return await this.deps.registry.unregister({ kind: 'v1', type, node, accountDomain: null });
+      return await this.deps.registrations.unregister({ kind: 'v1', type, node, accountDomain: null });
     } catch {
       return { kind: 'unavailable' };
     }

@@ -1,14 +1,10 @@
 import { NODE_MAX_CHARS, TOKEN_MAX_CHARS, TYPE_MAX_CHARS } from '../xmpp/commands-v1.js';
 
-/** What an index of the table takes. In UTF-8. */
-const NODE_MAX_BYTES = 1_024;
-
 /** Half a surrogate pair would become another text in the database, a zero byte would be refused by it. */
 const isText = (text: string): boolean => !/\0|\p{Surrogate}/u.test(text);
 
 /** Whether a device may be registered under this node: what is not, nobody needs to look up. */
-export const isNode = (node: string): boolean =>
-  node !== '' && node.length <= NODE_MAX_CHARS && isText(node) && Buffer.byteLength(node) <= NODE_MAX_BYTES;
+export const isNode = (node: string): boolean => node !== '' && node.length <= NODE_MAX_CHARS && isText(node);
 
 export const isTypeName = (type: string): boolean =>
   type !== '' && type.length <= TYPE_MAX_CHARS && isText(type);

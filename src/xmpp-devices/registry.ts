@@ -79,16 +79,34 @@ export class XmppRegistry implements Registrations {
     return this.#sync.load();
   }
 
-  async register(target: DeviceTarget, token: string): Promise<RegisterOutcome> {
-    const outcome = await this.#register(target, token);
-    this.deps.report.registered(outcome.kind);
-    return outcome;
+  register(target: DeviceTarget, token: string): Promise<RegisterOutcome> {
+    const type = this.deps.types.get(typeNameOf(target));
+    if (type === undefined || type.notifierType === null) return Promise.resolve({ kind: 'unknown-type' });
+    const key = keyOfTarget(target);
+    if ((key.kind === 'v1' && !isNode(key.node)) || !isTokenText(token)) return Promise.resolve(BAD_TOKEN);
+    return this.#inTurn('register', key, target.accountDomain, async (): Promise<RegisterOutcome> => {
+      const device = await this.deps.validate(type, token);
+      if (device === null) return BAD_TOKEN;
+      const refusal = this.#refusalOf(key, device, target.accountDomain);
+      return refusal ?? this.#write(key, type, device, target.accountDomain);
+    });
   }
 
-  async unregister(target: DeviceTarget): Promise<UnregisterOutcome> {
-    const outcome = await this.#unregister(target);
-    this.deps.report.unregistered(outcome.kind);
-    return outcome;
+  unregister(target: DeviceTarget): Promise<UnregisterOutcome> {
+    const type = typeNameOf(target);
+    const key = keyOfTarget(target);
+    if (!isTypeName(type) || (key.kind === 'v1' && !isNode(key.node))) return Promise.resolve(NOT_FOUND);
+    return this.#inTurn('unregister', key, target.accountDomain, async (): Promise<UnregisterOutcome> => {
+      const { clock, secrets } = this.deps;
+      const removed = await this.#change('unregister', {
+        kind: 'unregister',
+        key,
+        type,
+        nowMs: clock.nowMs(),
+      });
+      if (removed === null) return NOT_FOUND;
+      return { kind: 'unregistered', secret: secrets.open(removed.device.sealedSecret, keyText(key)) };
+    });
   }
 
   /**
@@ -144,36 +162,6 @@ export class XmppRegistry implements Registrations {
     await this.#sync.close();
     await this.#turns.idle();
     if (wasOpen) await this.#sync.flushNotes();
-  }
-
-  #register(target: DeviceTarget, token: string): Promise<RegisterOutcome> {
-    const type = this.deps.types.get(typeNameOf(target));
-    if (type === undefined || type.notifierType === null) return Promise.resolve({ kind: 'unknown-type' });
-    const key = keyOfTarget(target);
-    if ((key.kind === 'v1' && !isNode(key.node)) || !isTokenText(token)) return Promise.resolve(BAD_TOKEN);
-    return this.#inTurn('register', key, target.accountDomain, async (): Promise<RegisterOutcome> => {
-      const device = await this.deps.validate(type, token);
-      if (device === null) return BAD_TOKEN;
-      const refusal = this.#refusalOf(key, device, target.accountDomain);
-      return refusal ?? this.#write(key, type, device, target.accountDomain);
-    });
-  }
-
-  #unregister(target: DeviceTarget): Promise<UnregisterOutcome> {
-    const type = typeNameOf(target);
-    const key = keyOfTarget(target);
-    if (!isTypeName(type) || (key.kind === 'v1' && !isNode(key.node))) return Promise.resolve(NOT_FOUND);
-    return this.#inTurn('unregister', key, target.accountDomain, async (): Promise<UnregisterOutcome> => {
-      const { clock, secrets } = this.deps;
-      const removed = await this.#change('unregister', {
-        kind: 'unregister',
-        key,
-        type,
-        nowMs: clock.nowMs(),
-      });
-      if (removed === null) return NOT_FOUND;
-      return { kind: 'unregistered', secret: secrets.open(removed.device.sealedSecret, keyText(key)) };
-    });
   }
 
   /** Bounded in number and in time, and one after the other for each device: what comes in one packet has an order. */

@@ -25,13 +25,16 @@ export class Wakes {
   }
 }
 
+/** For a type whose pushes no provider shall keep: until one has been tried here, and its server answered. */
+const MIN_LIFETIME_MS = 30_000;
+
 function wakeOf(type: DeviceType, message: WakeMessage): Wake {
   const { urgency } = message;
   return {
     urgency,
     content: { kind: 'wake', payload: encodeWakeMessage(message) },
     priority: urgency === 'silent' ? 'normal' : 'high',
-    lifetimeMs: type.lifetimeMs,
+    lifetimeMs: Math.max(type.lifetimeMs, MIN_LIFETIME_MS),
   };
 }
 
@@ -60,19 +63,16 @@ const p2Message = (
   alertTitle: P2_TITLE,
   alertBody: null,
   mutableContent: false,
-  collapseKey:
-    isFirebase(type) || type.collapse
-      ? (channel === '' ? device : channel).slice(0, P2_COLLAPSE_CHARS)
-      : null,
+  collapseKey: type.collapse ? (channel === '' ? device : channel).slice(0, P2_COLLAPSE_CHARS) : null,
   account: device,
   channel: channel === '' ? null : channel,
   raw: null,
 });
 
-/** mod_push_appserver collapses at Google always, at Apple where it is told to. */
-function v1CollapseKey(type: DeviceType, urgency: WakeUrgency): string | null {
-  if (isFirebase(type)) return 'mod_push_appserver_fcm.collapse';
-  if (!type.collapse) return null;
+/** mod_push_appserver's own: one at Google, one for each urgency at Apple. */
+function v1CollapseKey({ notifierType, collapse }: DeviceType, urgency: WakeUrgency): string | null {
+  if (!collapse) return null;
+  if (notifierType === 'firebase') return 'mod_push_appserver_fcm.collapse';
   switch (urgency) {
     case 'high':
       return 'xmpp-body-push';
@@ -84,5 +84,3 @@ function v1CollapseKey(type: DeviceType, urgency: WakeUrgency): string | null {
       return assertNever(urgency);
   }
 }
-
-const isFirebase = ({ notifierType }: DeviceType): boolean => notifierType === 'firebase';

@@ -154,11 +154,11 @@ describe('the directory of XMPP devices', () => {
     expect(device?.secretHash).toEqual(Buffer.alloc(32, 3));
   });
 
-  it('lets a hundred thousand devices have one token', () => {
+  it('lets thirty thousand devices have one token', () => {
     const directory = new XmppDirectory();
-    for (let n = 0; n < 100_000; n += 1) directory.apply(row(v1Key(`n${n}`), n + 1));
-    expect(directory.byToken(tokenOf('a token'))).toHaveLength(100_000);
-    for (let n = 0; n < 100_000; n += 1) directory.apply(row(v1Key(`n${n}`), 200_000 + n, {}, 'dead'));
+    for (let n = 0; n < 30_000; n += 1) directory.apply(row(v1Key(`n${n}`), n + 1));
+    expect(directory.byToken(tokenOf('a token'))).toHaveLength(30_000);
+    for (let n = 0; n < 30_000; n += 1) directory.apply(row(v1Key(`n${n}`), 200_000 + n, {}, 'dead'));
     expect(directory.byToken(tokenOf('a token'))).toEqual([]);
     expect([directory.size, directory.bytes]).toEqual([0, 0]);
   });

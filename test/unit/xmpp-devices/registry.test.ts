@@ -13,7 +13,7 @@ async function setUpLoaded(...given: Parameters<typeof setUpProcess>) {
 
 describe('registering', () => {
   it('answers with node and secret when it is committed and in memory', async () => {
-    const { registry, directory, store, report, clock } = await setUpLoaded();
+    const { registry, directory, store, clock } = await setUpLoaded();
     const { node, secret } = await registeredBy(registry.register(v1('my device'), 'token-1'));
     expect(node).toBe('my device');
     expect(secret).toMatch(/^[0-9a-f]{64}$/);
@@ -27,7 +27,6 @@ describe('registering', () => {
     });
     expect(isSecret(secret, known?.secretHash ?? Buffer.alloc(32))).toBe(true);
     expect(store.living()).toHaveLength(1);
-    expect(report.lines).toEqual(['registered registered']);
   });
 
   it('keeps no secret that can be read', async () => {
@@ -109,7 +108,6 @@ describe('registering', () => {
     ['half a surrogate pair in a token', 'n', 'a\ud800b'],
     ['a zero byte in a node', 'a\0b', 'token'],
     ['half a surrogate pair in a node', '\udc00', 'token'],
-    ['a node that no index holds', '語'.repeat(400), 'token'],
     ['a node without end', 'n'.repeat(5_000), 'token'],
     ['a token without end', 'n', 't'.repeat(5_000)],
   ])('refuses %s', async (_, node, token) => {
@@ -151,7 +149,7 @@ describe('a table that does not answer', () => {
     store.faults.push({ error: storeUnavailable(), tookPlace: true });
     expect(await registry.register(v1('n'), 'token')).toEqual({ kind: 'unavailable' });
     expect(directory.size).toBe(0);
-    expect(report.lines).toEqual(['store failed register', 'registered unavailable']);
+    expect(report.lines).toEqual(['store failed register']);
     await registry.sync();
     expect(directory.size).toBe(1);
     store.fault = { error: storeUnavailable() };

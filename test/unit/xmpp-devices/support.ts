@@ -102,12 +102,6 @@ export const row = (
 export class DevicesLog implements XmppDevicesReport {
   readonly lines: string[] = [];
 
-  registered(answer: string): void {
-    this.lines.push(`registered ${answer}`);
-  }
-  unregistered(answer: string): void {
-    this.lines.push(`unregistered ${answer}`);
-  }
   secretReplaced(): void {
     this.lines.push('secret replaced');
   }
