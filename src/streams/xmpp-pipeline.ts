@@ -80,6 +80,9 @@ const UNKNOWN: PublishOutcome = { kind: 'unknown' };
 const RATE_LIMITED: PublishOutcome = { kind: 'rate-limited' };
 const FAILED: PublishOutcome = { kind: 'failed', text: null };
 
+/** Whether it ends a registration at the user's server. */
+const isEnd = ({ kind }: PublishOutcome): boolean => kind === 'unknown' || kind === 'dead-token';
+
 /** Of a node, in the outbox: nobody reads it, and one may be kilobytes long. */
 const ACCOUNT_CHARS = 64;
 
@@ -108,18 +111,24 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
     if (!passage.isHandedOver) settle(passage, FAILED);
   };
 
+  /** What memory knows, one with a device first. */
   const find = (passage: PublishPassage): PublishTarget | null => {
+    let gone: PublishTarget | null = null;
     for (const source of sources) {
       const target = passage.choose(source.find(passage.request.node));
-      // Memory may be behind with what another process wrote: before anything is called gone the database is asked.
-      if (target !== null && target.device !== null) return target;
+      if (target === null) continue;
+      if (target.device !== null) return target;
+      gone ??= target;
     }
-    return null;
+    return gone;
   };
 
   const resolve = (passage: PublishPassage): Resolved | null => {
     const target = find(passage);
-    if (target !== null) return { passage, target };
+    if (target !== null && (target.device !== null || !isEnd(target.whenGone(clock.nowMs())))) {
+      return { passage, target };
+    }
+    // Memory may be behind with what another process wrote: before an end the database is asked.
     passage.isHandedOver = true;
     const { node, deadlineMs } = passage.request;
     lookUps.ask(node, deadlineMs - clock.nowMs(), (result) => {

@@ -167,6 +167,12 @@ export class Metrics {
     ['way', 'request', 'outcome'],
   );
 
+  readonly xmppDeviceChanges = this.#family(
+    'waggle_xmpp_device_changes_total',
+    "devices of XMPP users by what happened to them, besides their clients' doing: dead-token, restored, secret-replaced",
+    'change',
+  );
+
   // UWPX clients.
   readonly uwpxConnections = this.#family(
     'waggle_uwpx_connections_total',

@@ -178,6 +178,11 @@ describe('the pipeline of publishes', () => {
     const whenGone = (nowMs: number): PublishOutcome => ({ kind: 'failed', text: `${nowMs - NOW}` });
     source.database.set('gone', [targetOf('gone', { device: null, whenGone })]);
     expect(await publish('gone')).toEqual({ kind: 'failed', text: '0' });
+    // Nothing is called ended that memory alone says.
+    source.memory.set('ended', [targetOf('ended', { device: null })]);
+    expect(await publish('ended')).toEqual(UNKNOWN);
+    source.memory.set('patient', [targetOf('patient', { device: null, whenGone: () => FAILED })]);
+    expect(publish('patient')).toEqual(FAILED);
     // Memory may be behind with its new one.
     source.memory.set('back', [targetOf('back', { device: null })]);
     source.database.set('back', [targetOf('back')]);
