@@ -4,8 +4,7 @@ import { eventually } from '../eventually.js';
 
 /**
  * Erlang that answers each line of stdin: an expression in base64, to be evaluated. The answer is a line of stdout with
- * `@reply`, ok or failed, and the value as JSON, again in base64. When stdin ends, so does the virtual machine:
- * nothing is left behind by a test run that was killed.
+ * `@reply`, ok or failed, and the value as JSON, again in base64. When stdin ends, so does the virtual machine.
  */
 export const CONTROL_LOOP = `
   Answer = fun(Line) ->
@@ -36,7 +35,6 @@ export class EjabberdControl {
   constructor(private readonly child: ChildProcess) {
     if (child.stdout === null) throw new Error('ejabberd is talked to over its stdin and stdout');
     createInterface({ input: child.stdout }).on('line', (line) => this.#take(line));
-    child.stdin?.on('error', () => undefined);
     child.once('exit', () => {
       for (const { reject } of this.#waiting.splice(0)) reject(new Error('ejabberd has ended'));
     });

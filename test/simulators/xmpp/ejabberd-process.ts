@@ -102,7 +102,7 @@ export class EjabberdProcess implements RealXmppServer {
           `Start accepting TCP connections at 127.0.0.1:${componentPort} `,
         ],
         portTaken: ['address already in use', 'eaddrinuse'],
-        pipes: true,
+        pipesStdout: true,
       });
       try {
         const state = await process.start();

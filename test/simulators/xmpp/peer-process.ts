@@ -10,7 +10,7 @@ export interface PeerPlan {
   readonly args: readonly string[];
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Where it runs; stdout and stderr go to `output.log` in there, stdout only without `pipes`. */
+  /** Where it runs; stdout and stderr go to `output.log` in there. */
   readonly directory: string;
   /** What it writes by itself; is only ever appended to. */
   readonly logFile: string;
@@ -18,13 +18,16 @@ export interface PeerPlan {
   readonly ready: readonly string[];
   /** The log says one of this when a port of it is in use. */
   readonly portTaken: readonly string[];
-  /** stdin and stdout are ours to talk over. */
-  readonly pipes: boolean;
+  /** stdout is a pipe to us, instead of going to the file. */
+  readonly pipesStdout: boolean;
 }
 
 const START_TIMEOUT_MS = 30_000;
 
-/** Somebody else's server, run in the foreground as our child. Its files stay from one run to the next. */
+/**
+ * Somebody else's server, run in the foreground as our child. Its files stay from one run to the next. Its stdin is a
+ * pipe from us; it is to end when that does, so that nothing is left behind by a test run that was killed.
+ */
 export class PeerProcess {
   #child: ChildProcess | null = null;
 
@@ -45,14 +48,15 @@ export class PeerProcess {
   /** Resolves when it takes connections, or with `port-taken` (and it is ended) when somebody else has its port. */
   async start(): Promise<'ready' | 'port-taken'> {
     if (this.isRunning) throw new Error(`${this.plan.name} is still running`);
-    const { command, args, env, directory, name, ready, portTaken, pipes } = this.plan;
+    const { command, args, env, directory, name, ready, portTaken, pipesStdout } = this.plan;
     const before = await sizeOf(this.plan.logFile);
     const output = await open(this.#outputFile, 'a');
     const child = spawn(command, args, {
       cwd: directory,
       env: { ...env },
-      stdio: [pipes ? 'pipe' : 'ignore', pipes ? 'pipe' : output.fd, output.fd],
+      stdio: ['pipe', pipesStdout ? 'pipe' : output.fd, output.fd],
     });
+    child.stdin?.on('error', () => undefined);
     const failed = new Promise<never>((_, reject) => child.once('error', reject));
     failed.catch(() => undefined);
     this.#child = child;

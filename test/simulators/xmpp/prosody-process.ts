@@ -67,6 +67,7 @@ export class ProsodyProcess implements RealXmppServer {
       const [clientPort = 0, componentPort = 0] = await freePorts(2);
       await mkdir(join(directory, 'data'));
       await mkdir(join(directory, 'certs'));
+      await writeFile(join(directory, 'mod_lifeline.lua'), LIFELINE);
       await writeFile(
         join(directory, 'prosody.cfg.lua'),
         configuration(directory, clientPort, componentPort, { ...settings, domain, components }),
@@ -83,7 +84,7 @@ export class ProsodyProcess implements RealXmppServer {
           `Activated service 'component' on [127.0.0.1]:${componentPort}`,
         ],
         portTaken: ['Failed to open server port'],
-        pipes: false,
+        pipesStdout: false,
       });
       const server = new ProsodyProcess(domain, clientPort, componentPort, components, directory, process);
       try {
@@ -164,6 +165,12 @@ export class ProsodyProcess implements RealXmppServer {
   }
 }
 
+const MODULES = [
+  ...['posix', 'saslauth', 'roster', 'disco', 'ping'],
+  ...['offline', 'smacks', 'cloud_notify'],
+  'lifeline',
+];
+
 /** JSON strings are Lua strings as long as they are plain. */
 const quoted = (text: string): string => JSON.stringify(text);
 const list = (texts: readonly string[]): string => `{ ${texts.map(quoted).join(', ')} }`;
@@ -178,10 +185,11 @@ function configuration(
     // Elsewhere it refuses; in a container there is often nobody else.
     'run_as_root = true',
     `data_path = ${quoted(join(directory, 'data'))}`,
+    `plugin_paths = ${list([directory])}`,
     `pidfile = ${quoted(join(directory, 'prosody.pid'))}`,
     `log = { { levels = { min = "info" }, to = "file", filename = ${quoted(join(directory, 'prosody.log'))} } }`,
     `certificates = ${quoted(join(directory, 'certs'))}`,
-    `modules_enabled = ${list(['saslauth', 'roster', 'disco', 'ping', 'posix', 'offline', 'smacks', 'cloud_notify', ...modules])}`,
+    `modules_enabled = ${list([...MODULES, ...modules])}`,
     'modules_disabled = { "s2s", "s2s_auth_certs" }',
     'interfaces = { "127.0.0.1" }',
     'local_interfaces = { "127.0.0.1" }',
@@ -202,6 +210,12 @@ function configuration(
     '',
   ].join('\n');
 }
+
+/** A module of ours: it ends when stdin does. */
+const LIFELINE = `
+  module:set_global();
+  require "net.server".watchfd(0, function () os.exit(1); end);
+`;
 
 /**
  * Prosody's stores are programs that return a table; here is one that lists it: a line per registration with jid, node
