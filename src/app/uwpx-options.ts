@@ -1,8 +1,10 @@
 import type { Config } from '../config/types.js';
 import type { UwpxConfig } from '../config/types-xmpp.js';
 import type { ServiceName } from '../domain/ids.js';
+import { defaultCleanUpOptions, type CleanUpOptions } from '../uwpx/clean-up.js';
 import type { UwpxLimits } from '../uwpx/limits.js';
 import { defaultListenerLimits, type ListenerLimits, type UwpxAddress } from '../uwpx/listener-options.js';
+import { defaultUwpxTargetsOptions, type UwpxTargetsOptions } from '../uwpx/targets.js';
 import { serviceNameOf } from './xmpp-options.js';
 
 const HOUR_MS = 3_600_000;
@@ -29,12 +31,10 @@ export interface UwpxPartOptions {
   /** What clients let their servers publish to. */
   readonly pushAddress: string;
   readonly service: ServiceName;
-  readonly lifetimeMs: number;
+  readonly targets: UwpxTargetsOptions;
   readonly maxDevices: number;
-  /** Devices without a sign of life for so long are removed. */
-  readonly outdatedMs: number;
-  /** And those whose channel has been dead for so long. */
-  readonly graceMs: number;
+  readonly cleanUp: CleanUpOptions;
+  /** From one clean-up to the next. */
   readonly cleanUpMs: number;
   readonly account: UwpxAccountOptions | null;
 }
@@ -52,10 +52,13 @@ export function uwpxOptions(config: Config): UwpxPartOptions | null {
     exempt: http.rateLimitExempt,
     pushAddress,
     service: serviceNameOf(uwpx.service),
-    lifetimeMs: uwpx.ttlSeconds * 1000,
+    targets: targets(config),
     maxDevices: uwpx.maxDevices,
-    outdatedMs: uwpx.outdatedDays * DAY_MS,
-    graceMs: uwpx.lostChannelGraceDays * DAY_MS,
+    cleanUp: {
+      ...defaultCleanUpOptions,
+      outdatedMs: uwpx.outdatedDays * DAY_MS,
+      graceMs: uwpx.lostChannelGraceDays * DAY_MS,
+    },
     cleanUpMs: uwpx.cleanUpSeconds * 1000,
     account: account(uwpx),
   };
@@ -78,6 +81,14 @@ function account(uwpx: UwpxConfig): UwpxAccountOptions | null {
     caFile: accountCaFile,
   };
 }
+
+const targets = ({ uwpx, xmpp }: Config): UwpxTargetsOptions => ({
+  ...defaultUwpxTargetsOptions,
+  service: serviceNameOf(uwpx.service),
+  lifetimeMs: uwpx.ttlSeconds * 1000,
+  bindDomain: xmpp.bindDomain === 'always',
+  lookUps: { ...defaultUwpxTargetsOptions.lookUps, maxWaiting: uwpx.maxWaitingLookUps },
+});
 
 const limits = (uwpx: UwpxConfig): UwpxLimits => ({
   accountsPerDevice: uwpx.maxAccountsPerDevice,

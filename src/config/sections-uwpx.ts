@@ -73,6 +73,11 @@ export const uwpxSection: OptionsOf<UwpxConfig> = {
     1000,
     100_000,
   ),
+  maxWaitingLookUps: count(
+    'Publishes that wait for the database; the servers of further ones are told to come back later.',
+    'publishes',
+    10_000,
+  ),
   answerTimeoutMs: milliseconds(
     'A message that is not done by then, because the database or WNS does not answer, has failed.',
     10_000,

@@ -21,7 +21,7 @@ export const xmppSection: OptionsOf<Omit<XmppConfig, 'components' | 'types'>> = 
     values: ['completed', 'complete'],
   }),
   bindDomain: choice({
-    doc: 'Which devices only the server of their own account may wake: those of p2, as p2 does; all whose account is known (always); none (never).',
+    doc: "Which devices only the server of their own account may wake: those of p2, as p2 does; all whose account's server is known, those of UWPX too (always); none (never).",
     default: 'p2',
     values: ['p2', 'always', 'never'],
   }),
@@ -82,7 +82,7 @@ export const xmppSection: OptionsOf<Omit<XmppConfig, 'components' | 'types'>> = 
     max: 1_000_000,
   }),
   maxWaitingLookUps: wholeNumber({
-    doc: 'Publishes for nodes that are not in memory, which wait for the database; the servers of further ones are told to come back later.',
+    doc: 'Publishes for nodes that are not in memory, which wait for the database (those of UWPX are among them); the servers of further ones are told to come back later.',
     unit: 'publishes',
     default: 10_000,
     min: 1,

@@ -95,6 +95,7 @@ export interface UwpxConfig {
   readonly testPushesPerHour: number;
   readonly maxSendersTracked: number;
   readonly maxMessagesInProgress: number;
+  readonly maxWaitingLookUps: number;
   readonly answerTimeoutMs: number;
   readonly maxMessageBytes: number;
   readonly maxConnections: number;

@@ -99,6 +99,7 @@ export function typeSchema(name: string): OptionsOf<Written<XmppTypeConfig, 'ser
     alertBody: words<string | null>({
       doc: 'The same: the text; null = the title is all.',
       default: 'New Message',
+      nullable: true,
     }),
   };
 }

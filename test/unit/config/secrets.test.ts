@@ -10,13 +10,24 @@ import { createTestDirectory, load, loadGood, problemsOf } from './support.js';
 const directory = createTestDirectory();
 afterAll(() => directory.remove());
 
-const SECRETS = ['tok3n-of-the-admin', 'pa55word', 'query-pa55', 'app-s3cret', 'wns-s3cret', 'p12-pa55'];
+const SECRETS = [
+  'tok3n-of-the-admin',
+  'pa55word',
+  'query-pa55',
+  'app-s3cret',
+  'wns-s3cret',
+  'p12-pa55',
+  'component-s3cret',
+  'account-pa55',
+];
 const env = {
   WAGGLE_ADMIN__TOKEN: 'tok3n-of-the-admin',
   WAGGLE_DATABASE__URL: 'postgresql://waggle:pa55word@db.example:5433/waggle?password=query-pa55',
   WAGGLE_NOTIFIERS__HUAWEI__APP_SECRET: 'app-s3cret',
   WAGGLE_NOTIFIERS__WNS__CLIENT_SECRET: 'wns-s3cret',
   WAGGLE_NOTIFIERS__APNS__PFX_PASSPHRASE: 'p12-pa55',
+  WAGGLE_XMPP__COMPONENTS__MAIN__SECRET: 'component-s3cret',
+  WAGGLE_UWPX__ACCOUNT_PASSWORD: 'account-pa55',
 };
 
 describe('secrets', () => {
@@ -129,9 +140,9 @@ describe('whatever is written', () => {
     );
     const section = fc.oneof(
       scalar,
-      fc.dictionary(fc.constantFrom('port', 'host', 'apns', '__proto__', 'x'), scalar),
+      fc.dictionary(fc.constantFrom('port', 'host', 'apns', '__proto__', 'x', 'components', 'types'), scalar),
     );
-    const keys = fc.constantFrom('http', 'notifiers', 'keys', 'constructor', '__proto__', '<<');
+    const keys = fc.constantFrom('http', 'notifiers', 'xmpp', 'keys', 'constructor', '__proto__', '<<');
     fc.assert(
       fc.property(
         fc.oneof(
