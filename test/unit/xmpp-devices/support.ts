@@ -1,5 +1,6 @@
 import { createRandomBytes } from '../../../src/crypto/sodium.js';
 import { SecretKeeper } from '../../../src/crypto/secret-keeper.js';
+import { systemClock } from '../../../src/domain/clock.js';
 import type { Device } from '../../../src/domain/device.js';
 import {
   parseAnyServiceId,
@@ -15,8 +16,16 @@ import { defaultXmppDeviceLimits, type XmppDeviceLimits } from '../../../src/xmp
 import { XmppRegistry } from '../../../src/xmpp-devices/registry.js';
 import type { XmppDevicesReport } from '../../../src/xmpp-devices/report.js';
 import { createTokenCheck, type CheckToken } from '../../../src/xmpp-devices/token-check.js';
-import type { P2Target, V1Target } from '../../../src/xmpp/port.js';
+import type { CommandOptions } from '../../../src/xmpp/command.js';
+import { IqRouter } from '../../../src/xmpp/iq-router.js';
+import { IqSession } from '../../../src/xmpp/iq-session.js';
+import { defaultXmppOptions } from '../../../src/xmpp/options.js';
+import type { P2Target, Registrations, V1Target } from '../../../src/xmpp/port.js';
+import { routesOf } from '../../../src/xmpp/routes.js';
+import type { XmlElement } from '../../../src/xmpp/xml-element.js';
 import { MemoryXmppStore } from '../../simulators/memory-xmpp-store.js';
+import { ReportLog } from '../../simulators/xmpp/component-under-test.js';
+import { parseStanza } from '../xmpp/support.js';
 
 export const serviceName = (text: string): ServiceName => {
   const name = parseServiceName(text);
@@ -161,4 +170,33 @@ export async function registeredBy(
   const outcome = await answer;
   if (outcome.kind !== 'registered') throw new Error(`not registered: ${outcome.kind}`);
   return outcome;
+}
+
+/** Everything between the wire and the table, for the commands alone: text of a stanza in, its answer out. */
+export function setUpCommands(
+  registrations: Registrations,
+  {
+    domain = 'push.example',
+    statusWord = 'completed',
+  }: Partial<CommandOptions> & { readonly domain?: string } = {},
+) {
+  const routes = routesOf({
+    commands: { statusWord },
+    software: { name: 'Waggle', version: '1.2.3' },
+    publishes: { publish: () => ({ kind: 'unknown' }) },
+    registrations,
+    randomBytes: createRandomBytes(),
+    clock: { nowMs: () => 1_700_000_000_000 },
+  });
+  const router = new IqRouter(defaultXmppOptions, routes, systemClock, new ReportLog(), silentLog());
+  const answers: string[] = [];
+  const session = new IqSession(router, domain, (markup) => {
+    answers.push(markup);
+    return true;
+  });
+  return async (text: string): Promise<XmlElement> => {
+    session.take(parseStanza(text));
+    await session.idle();
+    return parseStanza(answers.pop() ?? '');
+  };
 }
