@@ -18,8 +18,10 @@ export interface UwpxAccountOptions {
   /** Null: found by the JID's domain. */
   readonly host: string | null;
   readonly port: number;
-  /** PEM, a further trust anchor. */
+  /** PEM, trust anchors. */
   readonly caFile: string | null;
+  /** Without TLS, on this machine alone. */
+  readonly plainOnLoopback: boolean;
 }
 
 export interface UwpxPartOptions {
@@ -79,6 +81,7 @@ function account(uwpx: UwpxConfig): UwpxAccountOptions | null {
     host: accountHost,
     port: accountPort,
     caFile: accountCaFile,
+    plainOnLoopback: uwpx.accountPlainOnLoopback,
   };
 }
 

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { isLoopback } from '../config/checks.js';
+import { isLoopback } from '../config/loopback.js';
 import { notifierReadiness } from '../config/notifier-credentials.js';
 import type {
   ApnsNotifierConfig,

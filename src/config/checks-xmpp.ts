@@ -1,3 +1,4 @@
+import { isLoopback } from './loopback.js';
 import type { Complaint } from './complaint.js';
 import type { Config, NotifierConfig } from './types.js';
 import type { UwpxConfig } from './types-xmpp.js';
@@ -66,9 +67,14 @@ function* uwpxComplaints({ uwpx, xmpp, notifiers }: Config): Iterable<Complaint>
   }
 }
 
-function* accountComplaints({ accountJid, accountPassword }: UwpxConfig): Iterable<Complaint> {
+function* accountComplaints(uwpx: UwpxConfig): Iterable<Complaint> {
+  const { accountJid, accountPassword, accountHost, accountPlainOnLoopback } = uwpx;
   if (accountJid !== null && accountPassword === null)
     yield { keys: ['uwpx.accountPassword', 'uwpx.accountJid'], message: 'required with uwpx.accountJid' };
+  if (accountPlainOnLoopback && (accountHost === null || !isLoopback(accountHost))) {
+    const keys = ['uwpx.accountPlainOnLoopback', 'uwpx.accountHost'] as const;
+    yield { keys, message: 'only with an accountHost that is this machine (127.0.0.1)' };
+  }
 }
 
 /** Null: there is none of this name. */

@@ -1,15 +1,8 @@
-import { isIP } from 'node:net';
 import { xmppComplaints } from './checks-xmpp.js';
 import type { Complaint } from './complaint.js';
+import { isLoopback } from './loopback.js';
 import type { ConfigProblem } from './problem.js';
 import type { ApnsNotifierConfig, BrandConfig, Config, SessionConfig } from './types.js';
-
-/** 127.0.0.0/8, ::1 and `localhost`: nobody else can reach such a listener. */
-export function isLoopback(host: string): boolean {
-  const address = host.toLowerCase().replace(/^::ffff:/, '');
-  if (isIP(address) === 4) return address.startsWith('127.');
-  return address === '::1' || address === '0:0:0:0:0:0:0:1' || address === 'localhost';
-}
 
 /**
  * What no option can be blamed for alone. `originOf` says where a key was set; `isWrong` whether it, or

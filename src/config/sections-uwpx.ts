@@ -160,12 +160,19 @@ export const uwpxSection: OptionsOf<UwpxConfig> = {
     default: null,
   }),
   accountHost: host<string | null>({
-    doc: "Its server; null = found by the account's domain.",
+    doc: "Its server; null = what DNS says of the account's domain, or else that domain itself.",
     default: null,
   }),
-  accountPort: peerPort({ doc: "The server's port for clients, for accountHost.", default: 5222 }),
+  accountPort: peerPort({
+    doc: "The server's port for clients; not used where DNS names one.",
+    default: 5222,
+  }),
   accountCaFile: path<string | null>({
-    doc: "PEM file with a further trust anchor for that server. Its certificate is checked for the account's domain.",
+    doc: "PEM file with trust anchors for that server. Its certificate is checked for the account's domain.",
     default: null,
+  }),
+  accountPlainOnLoopback: flag({
+    doc: 'Log in without TLS, to a server on this machine (accountHost 127.0.0.1, ::1 or localhost) and to no other.',
+    default: false,
   }),
 };

@@ -119,4 +119,5 @@ export interface UwpxConfig {
   readonly accountHost: string | null;
   readonly accountPort: number;
   readonly accountCaFile: string | null;
+  readonly accountPlainOnLoopback: boolean;
 }

@@ -219,6 +219,7 @@ describe('what the parts for UWPX are told', () => {
       host: null,
       port: 5222,
       caFile: `${directory.path}/ca.pem`,
+      plainOnLoopback: false,
     });
     expect(addressOf(base + account)).toBe('push.example.org');
     expect(addressOf(base + account, ['--xmpp.enabled=false'])).toBe('push@example.com');

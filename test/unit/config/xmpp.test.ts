@@ -260,6 +260,14 @@ describe('UWPX', () => {
     ],
     ['an account without password', [uwpx(', accountJid: a@b.org'), notifier], 'uwpx.accountPassword'],
     ['no account', [uwpx(', accountJid: b.org, accountPassword: x'), component, notifier], 'uwpx.accountJid'],
+    [
+      'an account without TLS elsewhere',
+      [
+        uwpx(', accountJid: a@b.org, accountPassword: x, accountPlainOnLoopback: true, accountHost: b.org'),
+        notifier,
+      ],
+      'uwpx.accountPlainOnLoopback',
+    ],
     ['no address', [uwpx(', pushAddress: "a@b@c"'), component, notifier], 'uwpx.pushAddress'],
     ['a resource', [uwpx(', pushAddress: "a@b.org/c"'), component, notifier], 'uwpx.pushAddress'],
   ])('with %s is refused', (_, parts, key) => {
