@@ -9,6 +9,8 @@ import { createNotices } from './app/notices.js';
 import { DRAIN_GRACE_MS, START_UP_MS } from './app/options.js';
 import { openStorage } from './app/storage.js';
 import { createSurroundings, type Surroundings } from './app/surroundings.js';
+import { createUwpx } from './app/uwpx.js';
+import { createXmpp } from './app/xmpp.js';
 import type { Config } from './config/types.js';
 import { releaseStartUpMemory } from './lifecycle/start-up-memory.js';
 import { SubscriptionIndex } from './subscription-index/subscription-index.js';
@@ -53,10 +55,12 @@ async function start(around: Surroundings): Promise<App> {
   const hive = await createAppHive(around, identity, storage, devices);
   const { network, pipeline } = createNotices(around, identity, index, system, devices, hive);
   const legacy = createLegacy(around, storage, devices);
+  const uwpx = createUwpx(around, identity, storage, devices);
+  const xmpp = createXmpp(around, identity, storage, devices, uwpx.sources);
   const load = new FirstLoad(around, storage.subscriptions, index, network);
 
   // The doors: operators first, so that they see the rest come up.
-  const admin = createAdminDoor(around, storage, index, devices, legacy, network, load);
+  const admin = createAdminDoor(around, storage, index, devices, legacy, xmpp, network, load);
   const adminAddress = (await admin.listen()).url;
   parts.add(() => admin.close());
   const drainMs = config.shutdown.drainSeconds * 1000;
@@ -68,9 +72,14 @@ async function start(around: Surroundings): Promise<App> {
   parts.add(() => network.stop());
   const service = createSubscriptions(around, index, devices, hive);
   await legacy.load();
-  const http = await createClientDoor(around, identity, devices, service, legacy);
+  await xmpp.load();
+  const http = await createClientDoor(around, identity, devices, service, legacy, xmpp);
   const httpAddress = (await http.listen()).url;
   parts.add(() => http.close());
+  await uwpx.open(xmpp.pipeline);
+  parts.add(() => uwpx.close());
+  xmpp.open();
+  parts.add(() => xmpp.close(), xmpp.closeLimitMs);
   hive.serve((kind, body) => service.handle(kind, body));
   parts.add(async () => hive.stopServing());
   log.info({ address: httpAddress }, `http listening on ${httpAddress}`);

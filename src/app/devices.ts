@@ -1,6 +1,6 @@
 import { createDelivery, type Delivery } from '../actors/delivery.js';
 import { DeadTokenGuard } from '../delivery-rules/dead-token-guard.js';
-import { createDeadTokenReporter, TokenHolders } from '../actors/dead-tokens.js';
+import { createDeadTokenReporter, TokenHolders, type ReportDeadToken } from '../actors/dead-tokens.js';
 import { removeExpiredSubscriptions } from '../actors/expiry.js';
 import type { Network } from '../actors/network.js';
 import type { ActorSystem } from '../actors/spawn.js';
@@ -8,6 +8,7 @@ import { Reconciliation } from '../actors/reconcile.js';
 import { createSubscriptionActors, type SubscriptionActors } from '../actors/subscription.js';
 import { nowSeconds } from '../domain/clock.js';
 import type { ServiceName } from '../domain/ids.js';
+import type { PushContent } from '../domain/push.js';
 import type { Notifier } from '../notifiers/port.js';
 import { createNotifiers } from '../notifiers/registry.js';
 import { Tombstones } from '../store/tombstones.js';
@@ -26,11 +27,15 @@ export interface Devices {
   /** Who holds tokens; further kinds may be added. */
   readonly holders: TokenHolders;
   readonly deadTokenGuard: DeadTokenGuard;
+  readonly reportDeadToken: ReportDeadToken;
   readonly statistics: Statistics;
 }
 
-/** A window of the guard for tokens of older clients. */
-const OLDER_CLIENTS = 'older clients';
+/** Windows of the guard for devices that anybody may register. */
+const withoutProof: Partial<Record<PushContent['kind'], string>> = {
+  legacy: 'older clients',
+  wake: 'clients of XMPP servers',
+};
 
 /** `network` is asked for when it is needed: it is built after the devices. */
 export function createDevices(
@@ -114,7 +119,7 @@ export function createDevices(
     // What anybody may register without a proof is counted by itself: made-up tokens by the thousand are no reason to
     // keep the dead ones of subscriptions.
     serverOf: ({ service, device, content }) =>
-      content.kind === 'legacy' ? OLDER_CLIENTS : (notifiers.get(service)?.serverOf?.(device) ?? null),
+      withoutProof[content.kind] ?? notifiers.get(service)?.serverOf?.(device) ?? null,
     log,
     metrics,
   });
@@ -125,5 +130,5 @@ export function createDevices(
     { system, notifiers, isKnown, outbox, reportDeadToken, statistics, clock, random, log, metrics },
     options.deliveryOptions(config),
   );
-  return { subscriptions, notifiers, delivery, holders, deadTokenGuard: guard, statistics };
+  return { subscriptions, notifiers, delivery, holders, deadTokenGuard: guard, reportDeadToken, statistics };
 }

@@ -19,6 +19,7 @@ import type { Legacy } from './legacy.js';
 import * as options from './options.js';
 import type { Storage } from './storage.js';
 import type { Surroundings } from './surroundings.js';
+import type { Xmpp } from './xmpp.js';
 
 /** What both doors of clients, HTTP and OxenMQ, hand requests to. */
 export function createSubscriptions(
@@ -53,6 +54,7 @@ export function createClientDoor(
   { notifiers }: Devices,
   service: SubscriptionService,
   { served, statistics }: Pick<Legacy, 'served' | 'statistics'>,
+  { appServer }: Pick<Xmpp, 'appServer'>,
 ): Promise<HttpServer> {
   const opener = createOnionOpener(identity.onion, randomBytes, identity.onionByHost);
   const vapidKeysOf = (name: string) => vapidPublicKeysOf(notifiers.get(name as ServiceName));
@@ -62,6 +64,7 @@ export function createClientDoor(
     vapidKeysOf,
     brands: served,
     ...(statistics === undefined ? {} : { statistics }),
+    appServer,
     metrics,
     log,
     clock,
@@ -75,6 +78,7 @@ export function createAdminDoor(
   index: SubscriptionIndex,
   { delivery, deadTokenGuard, statistics, subscriptions }: Devices,
   legacy: Pick<Legacy, 'brands' | 'deleted'>,
+  xmpp: Pick<Xmpp, 'gauges'>,
   network: Network,
   load: FirstLoad,
 ): AdminServer {
@@ -87,6 +91,7 @@ export function createAdminDoor(
     clock,
     loadSeconds: () => load.seconds,
     legacy: legacy.brands,
+    ...(xmpp.gauges === undefined ? {} : { xmpp: xmpp.gauges }),
   });
   const oxend = options.oxendAddress(config);
   return createAdminServer(options.adminOptions(config), {

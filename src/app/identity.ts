@@ -11,6 +11,8 @@ export interface Identity {
   readonly onion: readonly X25519KeyPair[];
   /** Of these hosts (lower case) this one is tried first. */
   readonly onionByHost: ReadonlyMap<string, X25519KeyPair>;
+  /** 32 bytes that seal the secrets of XMPP and UWPX devices; null where none are served. */
+  readonly registrations: Buffer | null;
 }
 
 /**
@@ -18,15 +20,17 @@ export interface Identity {
  * other at the storage nodes (spec oxenmq, 1.2), so a second one does not start.
  */
 export async function openIdentity(around: Surroundings): Promise<Identity> {
-  const { keys } = around.config;
+  const { keys, xmpp, uwpx } = around.config;
   const server = await openKey(keys.server, around);
   const onion = await Promise.all(keys.onion.map((path) => openKey(path, around)));
   const onionByHost = new Map<string, X25519KeyPair>();
   for (const { host, path } of keys.onionByHost) onionByHost.set(host, await openOldKey(path));
+  const isSealing = xmpp.enabled || uwpx.enabled;
+  const registrations = isSealing ? (await openKey(keys.registrations, around)).secretKey : null;
   const lock = await acquireInstanceLock(keys.server);
   if (!lock.ok) throw new StartError(`another process uses the key ${keys.server}`);
   around.parts.add(() => lock.value.release());
-  return { server, onion, onionByHost };
+  return { server, onion, onionByHost, registrations };
 }
 
 async function openKey(path: string, { randomBytes, log }: Surroundings): Promise<X25519KeyPair> {

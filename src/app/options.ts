@@ -3,6 +3,7 @@ import type { DeliveryOptions } from '../actors/delivery.js';
 import type { NetworkOptions } from '../actors/network.js';
 import type { NotifierActorOptions } from '../actors/notifier.js';
 import { StartError } from './start-error.js';
+import { xmppOptions } from './xmpp-options.js';
 import { alertOf, markersOf } from '../config/brand-services.js';
 import { notifierReadiness } from '../config/notifier-credentials.js';
 import type { Config, NotifierConfig } from '../config/types.js';
@@ -21,10 +22,14 @@ import type { DuplicateFilterOptions } from '../streams/duplicate-filter.js';
 import type { BatchWriterOptions } from '../store/batch-writer.js';
 
 export { brands, legacyOptions } from './legacy-options.js';
+export { uwpxOptions } from './uwpx-options.js';
+export { xmppOptions } from './xmpp-options.js';
 
 /* The configuration, turned into what each part wants to be told. No decisions here, only names and units. */
 
-export function httpOptions({ http }: Config): HttpServerOptions {
+export function httpOptions(config: Config): HttpServerOptions {
+  const { http } = config;
+  const { http: appServer } = xmppOptions(config);
   const rateLimit = { windowSeconds: 60, addressesMax: http.rateLimitMaxAddresses };
   return {
     host: http.host,
@@ -49,6 +54,7 @@ export function httpOptions({ http }: Config): HttpServerOptions {
     requestTimeoutMs: http.requestTimeoutMs,
     keepAliveTimeoutMs: http.keepAliveTimeoutMs,
     connectionTimeoutMs: http.connectionTimeoutMs,
+    ...(appServer === null ? {} : { appServer }),
   };
 }
 

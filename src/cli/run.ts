@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { nearestKey } from '../config/nearest.js';
+import { softwareVersion } from '../lifecycle/software-version.js';
 import { checkConfig } from './check-config.js';
 import { exitCodes, type Command, type World } from './command.js';
 import { devices } from './devices.js';
@@ -16,7 +16,7 @@ const isHelp = (argument: string): boolean => argument === '--help' || argument 
 export async function runCommandLine(argv: readonly string[], world: World): Promise<number> {
   const [name = '', ...rest] = argv;
   if (name === '--version' || name === '-V') {
-    world.print(`waggle ${readVersion()}`);
+    world.print(`waggle ${softwareVersion()}`);
     return exitCodes.ok;
   }
   if (isHelp(name) || name === 'help') {
@@ -66,11 +66,4 @@ flags (--http.port 9000); later ones win. Every option: config/default.yaml and 
   waggle serve --config waggle.yaml
 
 Exit codes: 0 all is well, 1 failure, 64 wrong usage, 78 wrong configuration.`;
-}
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  const version =
-    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : null;
-  return typeof version === 'string' ? version : 'unknown';
 }

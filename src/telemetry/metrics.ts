@@ -189,6 +189,10 @@ export class Metrics {
     'messages of UWPX clients by result: ok, malformed, invalid, unsupported, bad-channel, unknown-device, limited, full, test-push-failed, test-push-limited, busy, timeout, failed',
     ['request', 'result'],
   );
+  readonly uwpxOutdated = this.#tally(
+    'waggle_uwpx_outdated_total',
+    'UWPX devices removed because nobody used them any more',
+  );
 
   // Subscriptions.
   readonly subscriptionChanges = this.#family(
