@@ -85,6 +85,17 @@ export const findUwpxTargets = statement(
    JOIN uwpx_accounts AS account USING (node) JOIN uwpx_devices AS device ON device.id = account.device`,
 );
 
+export const uwpxNodesOfDevice = statement(
+  'uwpx_nodes_of_device',
+  `SELECT account.node FROM uwpx_accounts AS account JOIN uwpx_devices AS device ON device.id = account.device
+   WHERE device.device_id = $1::text`,
+);
+
+export const uwpxNodesAfter = statement(
+  'uwpx_nodes_after',
+  'SELECT node FROM uwpx_accounts WHERE node > $1::text ORDER BY node LIMIT $2::integer',
+);
+
 /** Of those that set it before $2. */
 export const endUwpxChannel = statement(
   'uwpx_channel_died',

@@ -31,6 +31,8 @@ import {
   removeLostUwpxDevices,
   setUwpxAccounts,
   setUwpxChannels,
+  uwpxNodesAfter,
+  uwpxNodesOfDevice,
 } from './uwpx-statements.js';
 
 export interface UwpxStoreOptions {
@@ -130,6 +132,19 @@ export class PostgresUwpxStore implements UwpxStore, UwpxPushStore {
       for (const row of rows) targets.push(targetOf(row));
     }
     return targets;
+  }
+
+  /** Of all accounts of one device; empty for an unknown one. */
+  async nodesOf(deviceId: UwpxDeviceId): Promise<readonly string[]> {
+    if (!isStorable(deviceId)) return [];
+    const rows = await this.#options.database.rows(uwpxNodesOfDevice, [deviceId]);
+    return rows.map((row) => textCell(row, 0));
+  }
+
+  /** Of all devices, in ascending order of their bytes, from behind `after` on ('' = from the first). */
+  async nodesAfter(after: string, limit: number): Promise<readonly string[]> {
+    const rows = await this.#options.database.rows(uwpxNodesAfter, [after, limit]);
+    return rows.map((row) => textCell(row, 0));
   }
 
   channelDied({ channelUri, sinceMs, nowMs }: Parameters<UwpxPushStore['channelDied']>[0]): Promise<number> {

@@ -5,19 +5,18 @@ import { BatchWriter, type BatchWriterOptions } from './batch-writer.js';
 import { bigintArray, byteaArray, textArray } from './binary-arrays.js';
 import { againAfterCollision } from './collisions.js';
 import type { Database, Transaction } from './database.js';
-import { nullableNumberCell, numberCell, textCell, type Parameter, type Statement } from './statement.js';
+import { nullableNumberCell, numberCell, textCell, type Parameter } from './statement.js';
 import { isStorable } from './storable.js';
 import { changeParameters, checkChange, keyHashOf, keyOfChange } from './xmpp-devices-changes.js';
 import { keyOf, nullableTextCell, XmppDeviceReader } from './xmpp-devices-rows.js';
 import {
   changeDevices,
-  changedDevicePage,
   countDeadDevices,
+  devicePage,
   dropRemovedDevices,
   findDevices,
   lastRevision,
   listDeadDevices,
-  livingDevicePage,
   lockDevices,
   noteDevices,
 } from './xmpp-devices-statements.js';
@@ -82,20 +81,21 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
    */
   async load(visit: (page: readonly StoredDevice[]) => void): Promise<number> {
     const [row] = await this.database.rows(lastRevision);
-    let page = await this.#page(livingDevicePage, 0, this.pageRows);
+    let page = await this.#page(0, this.pageRows);
     while (page !== null) {
-      const next = this.#page(livingDevicePage, page.lastRevision, this.pageRows);
+      const next = this.#page(page.lastRevision, this.pageRows);
       // Its failure is met where it is awaited, after the visit of this page.
       next.catch(() => {});
       await nextTurn();
-      visit(page.devices);
+      const living = page.devices.filter(isLiving);
+      if (living.length > 0) visit(living);
       page = await next;
     }
     return nullableNumberCell(row, 0) ?? 0;
   }
 
   async changesSince(revision: number, limit: number): Promise<readonly StoredDevice[]> {
-    return (await this.#page(changedDevicePage, revision, limit))?.devices ?? [];
+    return (await this.#page(revision, limit))?.devices ?? [];
   }
 
   async find(nodes: readonly string[]): Promise<readonly StoredDevice[]> {
@@ -103,7 +103,7 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
     for (const slice of slicesOf([...new Set(nodes)].filter(isStorable), FIND_MAX_NODES)) {
       const keys = slice.map((node) => keyHashOf({ kind: 'v1', node }));
       const [row] = await this.database.rows(findDevices, [byteaArray(keys), textArray(slice)]);
-      found.push(...this.#reader.read(nullableTextCell(row, 0)));
+      found.push(...this.#reader.read(nullableTextCell(row, 0)).filter(isLiving));
     }
     return found;
   }
@@ -162,8 +162,8 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
     );
   }
 
-  async #page(statement: Statement, after: number, limit: number): Promise<DevicePage | null> {
-    const [row] = await this.database.rows(statement, [after, limit, PAGE_DATA_MAX_BYTES]);
+  async #page(after: number, limit: number): Promise<DevicePage | null> {
+    const [row] = await this.database.rows(devicePage, [after, limit, PAGE_DATA_MAX_BYTES]);
     const last = nullableNumberCell(row, 0);
     if (last === null) return null;
     return {
@@ -172,6 +172,8 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
     };
   }
 }
+
+const isLiving = ({ removed }: StoredDevice): boolean => removed === null;
 
 const filterParameters = ({ types, sinceMs }: DeadDevicesFilter): Parameter[] => [
   types === null ? null : textArray(types),
