@@ -19,8 +19,10 @@ import type { DeviceChange, DeviceOffer, XmppDeviceStore } from './port.js';
 import type { StoreUse, XmppDevicesReport } from './report.js';
 import { RequestRate } from './request-rate.js';
 import { StoreFailures } from './store-failures.js';
-import type { CheckToken } from './token-check.js';
 import { Turns } from './turns.js';
+
+/** The device that a client's token names; null when it is none. What takes long is bounded by `writePatienceMs`. */
+export type CheckToken = (type: DeviceType, token: string) => Promise<Device | null>;
 
 export interface XmppRegistryDeps {
   readonly store: XmppDeviceStore;

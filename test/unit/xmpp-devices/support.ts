@@ -13,9 +13,8 @@ import type { DeviceType } from '../../../src/xmpp-devices/device-type.js';
 import type { DeviceKey, StoredDevice, XmppDevice } from '../../../src/xmpp-devices/device.js';
 import { XmppDirectory } from '../../../src/xmpp-devices/directory.js';
 import { defaultXmppDeviceLimits, type XmppDeviceLimits } from '../../../src/xmpp-devices/limits.js';
-import { XmppRegistry } from '../../../src/xmpp-devices/registry.js';
+import { XmppRegistry, type CheckToken } from '../../../src/xmpp-devices/registry.js';
 import type { XmppDevicesReport } from '../../../src/xmpp-devices/report.js';
-import { createTokenCheck, type CheckToken } from '../../../src/xmpp-devices/token-check.js';
 import type { CommandOptions } from '../../../src/xmpp/command.js';
 import { IqRouter } from '../../../src/xmpp/iq-router.js';
 import { IqSession } from '../../../src/xmpp/iq-session.js';
@@ -134,14 +133,17 @@ export interface ProcessSetUp {
   readonly limits?: Partial<XmppDeviceLimits>;
 }
 
-const noDevice: Promise<Device | null> = Promise.resolve(null);
+const tokenAsItComes: CheckToken = (_, token) => {
+  const serviceId = parseAnyServiceId(token);
+  return Promise.resolve(serviceId === null ? null : { serviceId, serviceData: null });
+};
 
 /** One process: a directory and its registry, on a table that others may share. Its clock stands still. */
 export function setUpProcess({
   store = new MemoryXmppStore(),
   key = Buffer.alloc(32, 7),
   types = exampleTypes,
-  validate = createTokenCheck(() => noDevice),
+  validate = tokenAsItComes,
   limits = {},
 }: ProcessSetUp = {}) {
   const clock = { atMs: 1_700_000_000_000, nowMs: () => clock.atMs };
