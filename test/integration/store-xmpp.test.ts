@@ -427,9 +427,10 @@ describeWithDatabases('devices of XMPP users', (fixture) => {
       rows: database.rows.bind(database),
       transaction: (work) =>
         database.transaction(async (transaction) => {
+          const [before] = await transaction.rows(inPlace);
           const value = await work(transaction);
-          const [row] = await transaction.rows(inPlace);
-          counts = [numberCell(row, 0), numberCell(row, 1)];
+          const [after] = await transaction.rows(inPlace);
+          counts = [0, 1].map((column) => numberCell(after, column) - numberCell(before, column));
           return value;
         }),
     };
