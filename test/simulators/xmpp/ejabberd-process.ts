@@ -79,6 +79,8 @@ export class EjabberdProcess implements RealXmppServer {
         name: 'ejabberd',
         command: ERLANG,
         args: [
+          // Its threads sleep when they wait: spinning, they keep each other from a busy machine's processors for minutes.
+          ...['+sbwt', 'none', '+sbwtdcpu', 'none', '+sbwtdio', 'none'],
           '-noshell',
           ...['-mnesia', 'dir', `"${join(directory, 'spool')}"`],
           ...['-ejabberd', 'quiet', 'true'],

@@ -62,7 +62,7 @@ export class PeerProcess {
     this.#child = child;
     await output.close();
     const look = async (): Promise<'ready' | 'port-taken' | null> => {
-      if (hasEnded(child)) throw new Error(`${name} has ended by itself:\n${await this.#lastWords()}`);
+      if (hasEnded(child)) throw new Error(`${name} has ended by itself`);
       const log = await textFrom(this.plan.logFile, before);
       if (portTaken.some((text) => log.includes(text))) return 'port-taken';
       return ready.every((text) => log.includes(text)) ? 'ready' : null;
@@ -70,7 +70,10 @@ export class PeerProcess {
     const state = await Promise.race([
       failed,
       eventually(look, { timeoutMs: START_TIMEOUT_MS, everyMs: 15, what: `the start of ${name}` }),
-    ]);
+    ]).catch(async (error: unknown) => {
+      await this.end('SIGKILL');
+      throw new Error(`${name} does not start:\n${await this.#lastWords()}`, { cause: error });
+    });
     if (state === 'port-taken') await this.end('SIGKILL');
     return state;
   }
