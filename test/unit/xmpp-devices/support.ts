@@ -1,7 +1,6 @@
 import { createRandomBytes } from '../../../src/crypto/sodium.js';
 import { SecretKeeper } from '../../../src/crypto/secret-keeper.js';
 import { systemClock } from '../../../src/domain/clock.js';
-import type { Device } from '../../../src/domain/device.js';
 import {
   parseAnyServiceId,
   parseServiceName,
