@@ -1,3 +1,5 @@
+import { QueueMap } from './queue-map.js';
+
 export interface PacingOptions {
   /** At most one push per device in this time. */
   readonly intervalMs: number;
@@ -37,7 +39,7 @@ const WAKE_GRANULARITY_MS = 50;
  * of the map is always the next.
  */
 export class Pacing<Item> {
-  readonly #devices = new Map<string, DeviceTime<Item>>();
+  readonly #devices = new QueueMap<DeviceTime<Item>>();
   #heldCount = 0;
 
   /** `isNewer(a, b)`: of the same device, whether `a` is to be preferred to `b`. */
@@ -98,7 +100,7 @@ export class Pacing<Item> {
   /** Everything that is held, each with the time of its device; nothing is held afterwards. */
   takeAll(): { item: Item; dueAtMs: number }[] {
     const all: { item: Item; dueAtMs: number }[] = [];
-    for (const time of this.#devices.values()) {
+    for (const [, time] of this.#devices) {
       if (time.held === null) continue;
       all.push({ item: time.held, dueAtMs: time.freeAtMs });
       time.held = null;
@@ -110,14 +112,15 @@ export class Pacing<Item> {
   /** When to ask for due pushes again, Unix milliseconds; null when nothing is held. */
   nextWakeMs(nowMs: number): number | null {
     if (this.#heldCount === 0) return null;
-    const [head] = this.#devices.values();
+    const head = this.#devices.first?.[1];
     const soonestMs = nowMs + WAKE_GRANULARITY_MS;
     return head === undefined || this.#isFree(head, nowMs) ? soonestMs : Math.max(head.freeAtMs, soonestMs);
   }
 
   #takeDue(nowMs: number): [string, Item] | null {
     if (this.#heldCount === 0) return null;
-    for (const [device, time] of this.#devices) {
+    for (let head = this.#devices.first; head !== null; head = this.#devices.first) {
+      const [device, time] = head;
       if (!this.#isFree(time, nowMs)) return null;
       this.#devices.delete(device);
       if (time.held === null) continue;
@@ -130,7 +133,7 @@ export class Pacing<Item> {
   #note(device: string, nowMs: number): void {
     this.#devices.delete(device);
     if (this.#devices.size >= this.options.maxDevices && !this.#forgetOne()) return;
-    this.#devices.set(device, { freeAtMs: nowMs + this.options.intervalMs, held: null });
+    this.#devices.push(device, { freeAtMs: nowMs + this.options.intervalMs, held: null });
   }
 
   #forgetOne(): boolean {
@@ -147,11 +150,10 @@ export class Pacing<Item> {
   }
 
   #clear(nowMs: number): void {
-    let cleared = 0;
-    for (const [device, time] of this.#devices) {
-      if (cleared >= CLEAR_PER_CALL || time.held !== null || !this.#isFree(time, nowMs)) return;
-      this.#devices.delete(device);
-      cleared += 1;
+    for (let cleared = 0; cleared < CLEAR_PER_CALL; cleared += 1) {
+      const head = this.#devices.first;
+      if (head === null || head[1].held !== null || !this.#isFree(head[1], nowMs)) return;
+      this.#devices.delete(head[0]);
     }
   }
 
