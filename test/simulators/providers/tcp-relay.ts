@@ -2,7 +2,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 /**
  * A relay between a client and a stand-in that can become a black hole: connections stay open and nothing passes any
- * more, as behind a firewall that forgot them. New connections pass (or not, see `swallowNew`).
+ * more, as behind a firewall that forgot them. New connections pass (or not, see `swallowNew`). Or it is shut:
+ * connections break and new ones are refused, as by a server that is down.
  */
 export class TcpRelay {
   connections = 0;
@@ -10,6 +11,7 @@ export class TcpRelay {
   swallowNew = false;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   readonly #server: Server;
+  #port = 0;
 
   private constructor(targetPort: number) {
     this.#server = createServer((near) => {
@@ -31,12 +33,33 @@ export class TcpRelay {
 
   static async start(targetPort: number): Promise<TcpRelay> {
     const relay = new TcpRelay(targetPort);
-    await new Promise<void>((resolve) => relay.#server.listen(0, '127.0.0.1', resolve));
+    await relay.open();
     return relay;
   }
 
   get endpoint(): string {
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `https://127.0.0.1:${this.#port}`;
+  }
+
+  /** After `shut`: at the same port again. */
+  async open(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#port, '127.0.0.1', () => {
+        this.#server.removeListener('error', reject);
+        resolve();
+      });
+    });
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Connections break, new ones are refused, until `open`. */
+  async shut(): Promise<void> {
+    for (const [near, far] of this.#pairs) {
+      near.destroy();
+      far.destroy();
+    }
+    if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
   }
 
   /** From now on nothing passes on the connections that are open. */
@@ -49,11 +72,7 @@ export class TcpRelay {
     }
   }
 
-  async close(): Promise<void> {
-    for (const [near, far] of this.#pairs) {
-      near.destroy();
-      far.destroy();
-    }
-    await new Promise((resolve) => this.#server.close(resolve));
+  close(): Promise<void> {
+    return this.shut();
   }
 }

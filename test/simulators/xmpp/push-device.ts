@@ -71,9 +71,7 @@ interface TokenPush {
 }
 
 const ofToken = (pushes: readonly TokenPush[], token: string): readonly ArrivedWake[] =>
-  pushes
-    .filter((push) => push.token === token)
-    .map(({ headers, bodyText }) => ({ headers, text: bodyText }));
+  pushes.filter((push) => push.token === token).map(({ headers, bodyText }) => ({ headers, text: bodyText }));
 
 /** What arrived, in order, with the headers that it came with. */
 function decrypted(
