@@ -1,5 +1,6 @@
 import { assertNever } from '../domain/assert-never.js';
 import type { Clock } from '../domain/clock.js';
+import type { RandomBytes } from '../crypto/sodium.js';
 import type { Random } from '../domain/random.js';
 import type { LibraryElement } from '@xmpp/client';
 import type { Log } from '../telemetry/log.js';
@@ -7,7 +8,7 @@ import { SampledLog } from '../telemetry/sampled-log.js';
 import { isRefusal, type AccountEnd } from './account-end.js';
 import type { AccountEntry, AccountOptions } from './account-options.js';
 import type { AccountNodes, NodeChange, OnEvent, UwpxNodeStore, WhenAccountReady } from './account-port.js';
-import { resolveSrv, type SocketTools } from './account-socket.js';
+import { resolveSrv as resolveSrvOfNode, type SocketTools } from './account-socket.js';
 import { readEvent } from './account-stanzas.js';
 import { AccountStream } from './account-stream.js';
 import { NodeUpkeep, type NodeResult } from './node-upkeep.js';
@@ -45,6 +46,7 @@ export interface AccountDeps {
   readonly whenReady: WhenAccountReady;
   readonly clock: Clock;
   readonly random: Random;
+  readonly randomBytes: RandomBytes;
   readonly log: Log;
   readonly report: AccountReport;
   readonly resolveSrv?: SocketTools['resolveSrv'];
@@ -127,11 +129,17 @@ export class AccountClient implements AccountNodes {
 
   #connect(): void {
     this.#state = 'opening';
-    const stream = new AccountStream(this.entry, this.options, this.deps.resolveSrv ?? resolveSrv, {
-      online: () => this.#goOnline(stream),
-      stanza: (stanza) => this.#take(stanza),
-      ended: (end) => this.#ended(end),
-    });
+    const { resolveSrv = resolveSrvOfNode, randomBytes } = this.deps;
+    const stream = new AccountStream(
+      this.entry,
+      this.options,
+      { resolveSrv, randomBytes },
+      {
+        online: () => this.#goOnline(stream),
+        stanza: (stanza) => this.#take(stanza),
+        ended: (end) => this.#ended(end),
+      },
+    );
     this.#stream = stream;
   }
 

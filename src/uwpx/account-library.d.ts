@@ -38,6 +38,8 @@ declare module '@xmpp/client' {
     Transport: Transport;
     readonly transports: readonly Transport[];
     readonly reconnect: { stop(): void };
+    /** One more way to log in. */
+    readonly sasl: { use(name: string, mechanism: new () => object): unknown };
     /** Takes a socket that is connected, as the library does with those that it connects itself. */
     _attachSocket(socket: Socket): void;
     open(options: { domain: string; timeout: number }): Promise<unknown>;

@@ -6,8 +6,10 @@ import { ns } from './account-namespaces.js';
 export interface AccountStreamEvents {
   /** Anything at all has come. */
   heard(): void;
-  /** A mechanism of those that the server offers, to log in with; null: none is good. */
+  /** Of the mechanisms that the server offers the one to log in with, as the library calls it; null: none is good. */
   chooseMechanism(offered: readonly string[]): string | null;
+  /** Whether to go on after the server has let us in with this last word (base64). */
+  isProven(lastWord: string): boolean;
   /** Before we are logged in. */
   refused(condition: string): void;
   /** After we are logged in. */
@@ -77,6 +79,8 @@ export function accountParserClass(
       else if (element.is('failure', ns.sasl)) {
         const condition = conditionOf(element.getChildElements()[0]?.name);
         this.#end(() => events.refused(condition));
+      } else if (element.is('success', ns.sasl) && !events.isProven(element.text().trim())) {
+        this.#end(() => events.refused('server-not-proven'));
       } else this.emit('element', element);
     }
 

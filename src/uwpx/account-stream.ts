@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net';
 import { client, xml, type ClientEntity, type LibraryElement, type ParserClass } from '@xmpp/client';
+import type { RandomBytes } from '../crypto/sodium.js';
 import { codeOf, type AccountEnd } from './account-end.js';
+import { AccountLogin, libraryNameOf } from './account-login.js';
 import { domainOf, localPartOf, type AccountEntry, type AccountOptions } from './account-options.js';
 import { accountParserClass } from './account-parser.js';
 import { openAccountSocket, type SocketTools } from './account-socket.js';
 import { answerTo, ping, type IqResult } from './account-stanzas.js';
+import { bytesAsText } from './scram.js';
 
 export interface AccountEvents {
   /** Logged in, and reachable for messages. */
@@ -36,6 +39,7 @@ const STREAM_END = '</stream:stream>';
 export class AccountStream {
   #state: State = 'opening';
   readonly #entity: ClientEntity;
+  readonly #login: AccountLogin;
   readonly #opening = new AbortController();
   #socket: Socket | null = null;
   #outgoing = '';
@@ -50,9 +54,14 @@ export class AccountStream {
   constructor(
     private readonly entry: AccountEntry,
     private readonly options: AccountOptions,
-    private readonly resolveSrv: SocketTools['resolveSrv'],
+    private readonly tools: {
+      readonly resolveSrv: SocketTools['resolveSrv'];
+      readonly randomBytes: RandomBytes;
+    },
     private readonly events: AccountEvents,
   ) {
+    const { jid, password } = entry;
+    this.#login = new AccountLogin({ username: localPartOf(jid), password }, tools.randomBytes);
     this.#entity = this.#createEntity();
     this.#after(options.openTimeoutMs, () => this.#end({ kind: 'open-timeout' }));
     void this.#open();
@@ -85,17 +94,16 @@ export class AccountStream {
 
   #createEntity(): ClientEntity {
     const { entry, options } = this;
-    // The library encodes characters as bytes; this makes of them the UTF-8 that servers expect.
-    const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
     const entity = client({
       service: 'xmpp://account',
       domain: domainOf(entry.jid),
-      username: bytesOf(localPartOf(entry.jid)),
-      password: bytesOf(entry.password),
+      username: bytesAsText(localPartOf(entry.jid)),
+      password: bytesAsText(entry.password),
       resource: options.resource,
     });
     entity.reconnect.stop();
     entity.timeout = options.openTimeoutMs;
+    for (const [name, mechanism] of this.#login.mechanisms()) entity.sasl.use(name, mechanism);
     entity.on('online', () => this.#goOnline());
     entity.on('error', (error: unknown) => {
       if (this.#state !== 'opening') return;
@@ -122,7 +130,7 @@ export class AccountStream {
     const { Parser } = transport.prototype;
     const opened = await openAccountSocket(
       entry,
-      { Parser, resolveSrv: this.resolveSrv },
+      { Parser, resolveSrv: this.tools.resolveSrv },
       this.#opening.signal,
     );
     if (!opened.ok) {
@@ -158,7 +166,11 @@ export class AccountStream {
         heard: () => {
           this.#hasHeard = true;
         },
-        chooseMechanism: (offered) => (offered.includes('PLAIN') ? 'PLAIN' : null),
+        chooseMechanism: (offered) => {
+          const chosen = this.#login.choose(offered);
+          return chosen === null ? null : libraryNameOf(chosen);
+        },
+        isProven: (lastWord) => this.#login.isServerProven(lastWord),
         refused: (condition) => this.#end({ kind: 'refused', condition }),
         stanza: (stanza) => this.#take(stanza),
         streamError: (condition) =>

@@ -1,4 +1,5 @@
 import { systemClock } from '../../src/domain/clock.js';
+import { createRandomBytes } from '../../src/crypto/sodium.js';
 import type { PublishSummary } from '../../src/domain/publish.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { AccountClient, type AccountDeps, type AccountReport } from '../../src/uwpx/account-client.js';
@@ -47,6 +48,7 @@ export class AccountUnderTest {
         whenReady: () => Promise.resolve(),
         clock: systemClock,
         random: () => 0,
+        randomBytes: createRandomBytes(),
         log: silentLog(),
         report: this.report,
         ...deps,
