@@ -14,6 +14,7 @@ import { XmppComponent } from '../xmpp/xmpp-component.js';
 import { XmppAppServer } from '../xmpp-devices/app-server.js';
 import { createXmppDeletedDevices, type XmppDeletedDevices } from '../xmpp-devices/deleted-devices.js';
 import { XmppDirectory } from '../xmpp-devices/directory.js';
+import type { XmppDeviceStore } from '../xmpp-devices/port.js';
 import { XmppRegistry } from '../xmpp-devices/registry.js';
 import { XmppTargets } from '../xmpp-devices/targets.js';
 import type { Devices } from './devices.js';
@@ -24,6 +25,7 @@ import { faultName, type Surroundings } from './surroundings.js';
 
 /** Devices that XMPP servers have woken: who registered, over XMPP and HTTP. */
 export interface XmppDevices {
+  readonly store: XmppDeviceStore;
   readonly directory: XmppDirectory;
   readonly registry: XmppRegistry;
   readonly targets: XmppTargets;
@@ -83,7 +85,7 @@ export function createXmpp(
   parts.add(() => pipeline.complete());
   if (known === null) return withoutServers(pipeline);
 
-  const { directory, registry } = known;
+  const { store, directory, registry } = known;
   const component = new XmppComponent({
     components: settings.components,
     options: settings.options,
@@ -106,7 +108,7 @@ export function createXmpp(
       links: () => component.status(),
     },
     deleted: createXmppDeletedDevices({
-      store: new PostgresXmppDeviceStore(storage.database),
+      store,
       types: settings.types.values(),
       registry,
     }),
@@ -139,7 +141,9 @@ function createXmppDevices(
     types,
     async validate({ service }, token) {
       const notifier = notifiers.get(service);
-      return notifier === undefined ? null : deviceOfToken(notifier, token);
+      // The types name only notifiers that are there.
+      if (notifier === undefined) throw new Error('a type without a notifier was registered for');
+      return deviceOfToken(notifier, token);
     },
     clock,
     randomBytes,
@@ -170,7 +174,7 @@ function createXmppDevices(
     countOf: (service) => registry.countOf(service),
   });
   const targets = new XmppTargets({ directory, registry, types, binding: bindDomain, limits });
-  return { directory, registry, targets };
+  return { store, directory, registry, targets };
 }
 
 const createAppServer = (
