@@ -2,10 +2,12 @@ import { parseArgs } from 'node:util';
 import { runLegacyScenario } from './legacy.js';
 import { Promises, say, seconds, type StayIfAsked } from './output.js';
 import { runSessionScenario } from './session.js';
+import { runXmppScenario } from './xmpp.js';
 
 /*
  *   npm run demo                        Session's clients of today, and every type of notifier
  *   npm run demo -- --scenario legacy   older clients: SPNS v1 and Bchat
+ *   npm run demo -- --scenario xmpp     users of an XMPP server, and UWPX
  *   npm run demo -- --stay              leaves everything running for play, until Ctrl-C
  */
 
@@ -14,6 +16,7 @@ type Scenario = (promises: Promises, stayIfAsked: StayIfAsked) => Promise<void>;
 const scenarios: ReadonlyMap<string, Scenario> = new Map([
   ['session', runSessionScenario],
   ['legacy', runLegacyScenario],
+  ['xmpp', runXmppScenario],
 ]);
 
 /** Whatever hangs: the demo ends by itself, with an error. */
