@@ -12,14 +12,16 @@ import { BenchServer } from './server.js';
 import { benchStages } from './stages.js';
 import { benchSubscribe } from './subscribe.js';
 import { benchThrottle } from './throttle.js';
+import { benchXmpp } from './xmpp.js';
+import { benchXmppRegistrations } from './xmpp-registrations.js';
 
 /*
  *   npm run bench                    everything
  *   npm run bench -- delivery load   some of: stages providers delivery latency load subscribe outage throttle drain
- *                                    journal legacy import
+ *                                    journal legacy import xmpp xmpp-registrations
  *
  * Shorter or harder: --outage-seconds=60 --outage-rate=500 --throttle-rate=500 --drain-rows=30000 --journal-rate=500
- * --journal-seconds=10 --import-rows=100000; those of legacy are in its file.
+ * --journal-seconds=10 --import-rows=100000; those of legacy and xmpp are in their files.
  *
  * Everything runs on this machine over loopback, bounded in count and time. Linux and PostgreSQL's binaries are needed,
  * but neither for stages nor for providers.
@@ -45,6 +47,8 @@ const withServer: Readonly<Record<string, (databaseUrl: string, say: Say) => Pro
   journal: benchJournal,
   legacy: benchLegacy,
   import: benchImport,
+  xmpp: benchXmpp,
+  'xmpp-registrations': benchXmppRegistrations,
 };
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
