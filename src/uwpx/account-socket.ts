@@ -78,7 +78,7 @@ function connected(address: Address, signal: AbortSignal): Promise<Opened> {
   });
 }
 
-function isLoopback(address: string | undefined): boolean {
+export function isLoopback(address: string | undefined): boolean {
   return address !== undefined && /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address);
 }
 
