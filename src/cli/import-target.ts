@@ -30,7 +30,7 @@ export async function withImportTarget<Value>(
   try {
     const database = await openConfiguredDatabase(config, world);
     try {
-      return await withLocks(database, () => work(database));
+      return await withLocks(database, work);
     } finally {
       await database.close();
     }
@@ -39,19 +39,51 @@ export async function withImportTarget<Value>(
   }
 }
 
+/**
+ * As `withImportTarget`, but servers of ours may run meanwhile: for what they ask the database for whenever they need it,
+ * or hear of by its changes. Only the schema may not change under them.
+ */
+export async function withSharedImportTarget<Value>(
+  config: Config,
+  world: World,
+  dryRun: boolean,
+  work: (database: Database | null) => Promise<Result<Value, string>>,
+): Promise<Result<Value, string>> {
+  if (dryRun) return withDatabaseToLookAt(config, world, work);
+  const database = await openConfiguredDatabase(config, world);
+  try {
+    const { applied } = await migrate(database, { dryRun: true });
+    if (applied.length > 0 && (await isInUse(database))) {
+      return fail(
+        'the database has an older schema, and a server works with it: stop it first, then run "waggle migrate"',
+      );
+    }
+    return await withImportLock(database, work);
+  } finally {
+    await database.close();
+  }
+}
+
 async function withLocks<Value>(
   database: Database,
-  work: () => Promise<Result<Value, string>>,
+  work: (database: Database) => Promise<Result<Value, string>>,
 ): Promise<Result<Value, string>> {
   if (await isInUse(database)) {
     return fail(`another server, or another import, works with this database; ${STOP_FIRST}`);
   }
+  return withImportLock(database, work);
+}
+
+async function withImportLock<Value>(
+  database: Database,
+  work: (database: Database) => Promise<Result<Value, string>>,
+): Promise<Result<Value, string>> {
   // When it is lost with its connection, so are the connections of the writes.
   const lock = await database.holdAdvisoryLock(IMPORT_LOCK, () => {});
   if (!lock.ok) return fail('another import works with this database');
   try {
     await migrate(database);
-    return await work();
+    return await work(database);
   } finally {
     await lock.value.release();
   }

@@ -1,6 +1,7 @@
 import { addCounts, NOTHING, type ImportCounts } from '../store/import-counts.js';
 import type { LegacyImport } from '../store/legacy-import.js';
 import type { LegacySnapshot } from './legacy-file.js';
+import { pagesOf } from './pages.js';
 
 /** Where it goes; null: there is no database yet, so everything would be new. */
 export type LegacyTarget = Pick<LegacyImport, 'devices' | 'members' | 'periods'> | null;
@@ -50,16 +51,4 @@ export async function importLegacy(
       target === null ? allNew(page) : target.periods(page),
     ),
   };
-}
-
-function* pagesOf<Row>(rows: Iterable<Row>, pageRows: number): Generator<readonly Row[]> {
-  let page: Row[] = [];
-  for (const row of rows) {
-    page.push(row);
-    if (page.length === pageRows) {
-      yield page;
-      page = [];
-    }
-  }
-  if (page.length > 0) yield page;
 }
