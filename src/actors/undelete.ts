@@ -3,6 +3,7 @@ import type { ServiceName } from '../domain/ids.js';
 import type { Subscription } from '../domain/subscription.js';
 import type { DeletedLegacyDevices } from '../legacy/deleted-devices.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { DeletedXmppDevices, XmppDeletedDevices } from '../xmpp-devices/deleted-devices.js';
 import type { SubscriptionActors } from './subscription.js';
 
 export interface UndeleteFilter {
@@ -22,6 +23,8 @@ export interface RestoredSubscriptions {
 export interface UndeleteReport extends RestoredSubscriptions {
   /** Devices of older clients. */
   readonly legacyRestored: number;
+  /** Devices of XMPP users. */
+  readonly xmppRestored: number;
 }
 
 export interface UndeleteDeps {
@@ -47,6 +50,8 @@ export interface UndeleteDeps {
     count(): Promise<readonly DeletedLegacyDevices[]>;
     undelete(request: UndeleteFilter & { readonly dryRun: boolean }): Promise<number>;
   };
+  /** Of XMPP users (`src/xmpp-devices/deleted-devices.ts`); absent where none are served. */
+  readonly xmpp?: XmppDeletedDevices;
   readonly clock: Clock;
   readonly metrics: Metrics;
 }
@@ -59,6 +64,7 @@ export interface DeletedDevices {
   /** How many subscriptions wait to be brought back or forgotten, of each service. */
   countByService(): Promise<ReadonlyMap<ServiceName, number>>;
   countLegacy(): Promise<readonly DeletedLegacyDevices[]>;
+  countXmpp(): Promise<readonly DeletedXmppDevices[]>;
   /** `dryRun`: only says what would come back. */
   undelete(request: UndeleteFilter & { readonly dryRun: boolean }): Promise<UndeleteReport>;
 }
@@ -66,12 +72,14 @@ export interface DeletedDevices {
 export const createDeletedDevices = (deps: UndeleteDeps): DeletedDevices => ({
   countByService: () => deps.tombstones.countByService(),
   countLegacy: () => deps.legacy?.count() ?? Promise.resolve([]),
+  countXmpp: () => deps.xmpp?.count() ?? Promise.resolve([]),
   async undelete({ dryRun, ...filter }) {
     const subscriptions = dryRun
       ? await deps.tombstones.countRestorable(filter, nowSeconds(deps.clock))
       : await undelete(deps, filter);
     const legacyRestored = (await deps.legacy?.undelete({ ...filter, dryRun })) ?? 0;
-    return { ...subscriptions, legacyRestored };
+    const xmppRestored = (await deps.xmpp?.undelete({ ...filter, dryRun })) ?? 0;
+    return { ...subscriptions, legacyRestored, xmppRestored };
   },
 });
 

@@ -78,7 +78,7 @@ export function createAdminDoor(
   index: SubscriptionIndex,
   { delivery, deadTokenGuard, statistics, subscriptions }: Devices,
   legacy: Pick<Legacy, 'brands' | 'deleted'>,
-  xmpp: Pick<Xmpp, 'gauges'>,
+  xmpp: Pick<Xmpp, 'deleted' | 'gauges'>,
   network: Network,
   load: FirstLoad,
 ): AdminServer {
@@ -102,6 +102,7 @@ export function createAdminDoor(
       tombstones: new Tombstones(database),
       subscriptions,
       legacy: legacy.deleted,
+      ...(xmpp.deleted === null ? {} : { xmpp: xmpp.deleted }),
       clock,
       metrics,
     }),

@@ -1,21 +1,24 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createDeletedDevices, type DeletedDevices, type UndeleteReport } from '../actors/undelete.js';
+import { createDeletedDevices, type DeletedDevices } from '../actors/undelete.js';
 import { enabledBrands, serviceOf } from '../config/brand-services.js';
 import type { Config } from '../config/types.js';
 import { systemClock } from '../domain/clock.js';
 import { parseServiceName, type ServiceName } from '../domain/ids.js';
 import { fail, ok, type Result } from '../domain/result.js';
 import type { Brand } from '../legacy/brand.js';
-import { createLegacyDeletedDevices, type DeletedLegacyDevices } from '../legacy/deleted-devices.js';
+import { createLegacyDeletedDevices } from '../legacy/deleted-devices.js';
 import type { Database } from '../store/database.js';
 import { PostgresLegacyTombstones } from '../store/legacy-tombstones.js';
 import { migrate } from '../store/migrate.js';
 import { Tombstones } from '../store/tombstones.js';
+import { PostgresXmppDeviceStore } from '../store/xmpp-devices.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { createXmppDeletedDevices, type NamedType } from '../xmpp-devices/deleted-devices.js';
 import { askServer, type AdminAnswer } from './admin-client.js';
 import { parseArguments, type ParsedArguments } from './arguments.js';
 import { exitCodes, type Command, type World } from './command.js';
+import { deletedIn, describeDeleted, describeReport, reportIn } from './deleted-devices-report.js';
 import { openConfiguredDatabase } from './open-database.js';
 import { operatorMessage } from './operator-message.js';
 import { CONFIG_HELP, configOptions, readConfig } from './read-config.js';
@@ -31,9 +34,14 @@ waggle devices undelete [--config FILE] [--service NAME] [--since TIME] [--dry-r
   --dry-run                 only say what would be done
 ${CONFIG_HELP}
 
-Subscriptions of dead devices, and dead devices of older clients, are kept for some days (delivery.tombstoneDays). A wrong
-topic or a mixed-up sandbox makes every device look dead; when that is repaired, "undelete" brings them back. It leaves out
-subscriptions whose signature has run out, and what has subscribed or registered anew.
+Subscriptions of dead devices, and dead devices of older clients and of XMPP users, are kept for some days
+(delivery.tombstoneDays). A wrong topic or a mixed-up sandbox makes every device look dead; when that is repaired,
+"undelete" brings them back. It leaves out subscriptions whose signature has run out, and what has subscribed or registered
+anew. An XMPP server that was told of a dead device may have forgotten it: then it wakes the device again when its client
+has logged in there once more.
+
+Devices of UWPX are not among them: one whose channel was called dead comes back by itself, with its accounts, when its
+client sends a new channel within uwpx.lostChannelGraceDays.
 
 The running server is asked (admin.host, admin.port, admin.token). When there is none, the database is opened here.
 
@@ -107,12 +115,6 @@ function parseTime(text: string): number | null {
   return Number.isNaN(ms) || ms < 0 ? null : ms;
 }
 
-interface Deleted {
-  /** Subscriptions. */
-  readonly services: ReadonlyMap<string, number>;
-  readonly legacy: readonly DeletedLegacyDevices[];
-}
-
 async function showDeleted(config: Config, world: World): Promise<Done> {
   const answer = await askServer(config.admin, 'GET', '/devices/deleted');
   if (answer.kind !== 'no-server') {
@@ -120,20 +122,12 @@ async function showDeleted(config: Config, world: World): Promise<Done> {
     return deleted.ok ? ok(describeDeleted(deleted.value)) : deleted;
   }
   return directly(config, world, async (devices) =>
-    describeDeleted({ services: await devices.countByService(), legacy: await devices.countLegacy() }),
+    describeDeleted({
+      services: await devices.countByService(),
+      legacy: await devices.countLegacy(),
+      xmpp: await devices.countXmpp(),
+    }),
   );
-}
-
-function describeDeleted({ services, legacy }: Deleted): string[] {
-  const lines = [
-    ...[...services].sort().map(([service, count]) => `${service} ${count}`),
-    ...legacy.map(
-      ({ brand, service, devices }) => `${service} ${devices} devices of older clients (${brand})`,
-    ),
-  ];
-  return lines.length === 0
-    ? ['no subscriptions of dead devices, and no dead devices of older clients']
-    : lines;
 }
 
 async function bringBack(
@@ -151,23 +145,12 @@ async function bringBack(
     const report = await devices.undelete({ service, removedSinceMs, dryRun });
     const lines = describeReport(report, dryRun);
     if (kind === 'embedded' || dryRun) return lines;
+    // Of XMPP users' devices servers hear by themselves, at their next poll.
     const untold = `no server was told (${answer.reason}): one that runs on this database takes`;
     if (report.restored > 0) lines.push(`${untold} subscriptions up within hours or at its start`);
     if (report.legacyRestored > 0) lines.push(`${untold} devices of older clients up at its start`);
     return lines;
   });
-}
-
-function describeReport({ restored, skipped, legacyRestored }: UndeleteReport, dryRun: boolean): string[] {
-  const verb = dryRun ? 'would restore' : 'restored';
-  const done = `${verb} ${restored} subscriptions`;
-  const lines = [
-    skipped === 0
-      ? done
-      : `${done}; left out ${skipped} whose signature has run out or that have subscribed anew`,
-  ];
-  if (legacyRestored > 0) lines.push(`${verb} ${legacyRestored} devices of older clients`);
-  return lines;
 }
 
 /** What the server said, or a sentence about what is wrong. */
@@ -190,30 +173,6 @@ function readAnswer<Value>(
       );
 }
 
-/** An older server says nothing of older clients. */
-function reportIn(body: Readonly<Record<string, unknown>>): UndeleteReport | null {
-  const { restored, skipped, legacyRestored = 0 } = body;
-  return typeof restored === 'number' && typeof skipped === 'number' && typeof legacyRestored === 'number'
-    ? { restored, skipped, legacyRestored }
-    : null;
-}
-
-function deletedIn({ services, legacy = [] }: Readonly<Record<string, unknown>>): Deleted | null {
-  if (typeof services !== 'object' || services === null || !Array.isArray(legacy)) return null;
-  const counts = new Map<string, number>();
-  for (const [service, count] of Object.entries(services)) {
-    if (typeof count !== 'number') return null;
-    counts.set(service, count);
-  }
-  return legacy.every(isLegacyCount) ? { services: counts, legacy } : null;
-}
-
-function isLegacyCount(value: unknown): value is DeletedLegacyDevices {
-  if (typeof value !== 'object' || value === null) return false;
-  const { brand, service, devices } = value as Record<string, unknown>;
-  return typeof brand === 'string' && typeof service === 'string' && typeof devices === 'number';
-}
-
 const servicesOf = (config: Config): readonly Pick<Brand, 'name' | 'services'>[] =>
   enabledBrands(config).map((brand) => ({
     name: brand.name,
@@ -223,6 +182,10 @@ const servicesOf = (config: Config): readonly Pick<Brand, 'name' | 'services'>[]
       huawei: serviceOf(config, brand, 'huawei'),
     },
   }));
+
+/** As the server has them: where XMPP users are not served there are none. */
+const xmppTypesOf = ({ xmpp }: Config): readonly NamedType[] =>
+  xmpp.enabled ? Object.values(xmpp.types).filter(({ enabled }) => enabled) : [];
 
 /** Without a server: in the database itself. The embedded one is refused while another process has it. */
 async function directly(
@@ -245,6 +208,11 @@ async function directly(
         brands: servicesOf(config),
         changeInTurn: null,
         clock,
+      }),
+      xmpp: createXmppDeletedDevices({
+        store: new PostgresXmppDeviceStore(database),
+        types: xmppTypesOf(config),
+        registry: null,
       }),
       clock,
       metrics: new Metrics(),

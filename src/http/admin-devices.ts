@@ -18,6 +18,14 @@ export interface UndeleteReport {
   readonly skipped: number;
   /** Devices of older clients. */
   readonly legacyRestored: number;
+  /** Devices of XMPP users. */
+  readonly xmppRestored: number;
+}
+
+/** Devices of XMPP users. */
+export interface DeletedXmppDevices {
+  readonly service: string;
+  readonly devices: number;
 }
 
 /** What went because a provider called a device dead. All reject while the database is away. */
@@ -26,16 +34,19 @@ export interface DeletedDevices {
   countByService(): Promise<ReadonlyMap<string, number>>;
   /** Devices of older clients, of each brand and service. */
   countLegacy(): Promise<readonly DeletedLegacyDevices[]>;
+  /** Devices of XMPP users, of each service. */
+  countXmpp(): Promise<readonly DeletedXmppDevices[]>;
   undelete(request: UndeleteRequest): Promise<UndeleteReport>;
 }
 
 const AWAY = 'the database did not answer; what was restored until then stays, and the same request goes on';
 
 /**
- * GET /devices/deleted → `{"services": {"apns": 12}, "legacy": [{"brand": "session", "service": "apns", "devices": 3}]}`:
- * subscriptions of each service, and devices of older clients. POST /devices/undelete with a JSON object of `service`,
- * `sinceMs`, `dryRun`, all optional → `{"restored", "skipped", "legacyRestored"}`: numbers of subscriptions, the last one
- * of older clients' devices. One undelete at a time; it may take minutes.
+ * GET /devices/deleted → `{"services": {"apns": 12}, "legacy": [{"brand": "session", "service": "apns", "devices": 3}],
+ * "xmpp": [{"service": "apns", "devices": 5}]}`: subscriptions of each service, devices of older clients and of XMPP users.
+ * POST /devices/undelete with a JSON object of `service`, `sinceMs`, `dryRun`, all optional → `{"restored", "skipped",
+ * "legacyRestored", "xmppRestored"}`: numbers of subscriptions, then of older clients' and XMPP users' devices. One
+ * undelete at a time; it may take minutes.
  */
 export function addDeviceRoutes(
   server: FastifyInstance,
@@ -48,7 +59,12 @@ export function addDeviceRoutes(
     try {
       const services = Object.fromEntries(await devices.countByService());
       const legacy = await devices.countLegacy();
-      return { services, legacy: legacy.map(({ brand, service, devices }) => ({ brand, service, devices })) };
+      const xmpp = await devices.countXmpp();
+      return {
+        services,
+        legacy: legacy.map(({ brand, service, devices }) => ({ brand, service, devices })),
+        xmpp: xmpp.map(({ service, devices }) => ({ service, devices })),
+      };
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       return reply.code(503).send({ error: 'the database does not answer' });
@@ -65,8 +81,8 @@ export function addDeviceRoutes(
     const idleTimeoutMs = socket.timeout ?? 0;
     socket.setTimeout(0);
     try {
-      const { restored, skipped, legacyRestored } = await devices.undelete(parsed.value);
-      return await reply.send({ restored, skipped, legacyRestored });
+      const { restored, skipped, legacyRestored, xmppRestored } = await devices.undelete(parsed.value);
+      return await reply.send({ restored, skipped, legacyRestored, xmppRestored });
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       return await reply.code(503).send({ error: AWAY });

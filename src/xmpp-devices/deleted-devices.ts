@@ -1,4 +1,3 @@
-import type { DeviceType } from './device-type.js';
 import type { DeviceKey } from './device.js';
 import type { XmppDeviceStore } from './port.js';
 
@@ -22,9 +21,15 @@ export interface XmppDeletedDevices {
   undelete(request: XmppUndeleteFilter & { readonly dryRun: boolean }): Promise<number>;
 }
 
+/** A client's word for its kind of device (`DeviceType`), and whose notifier sends. */
+export interface NamedType {
+  readonly name: string;
+  readonly service: string;
+}
+
 export interface XmppDeletedDevicesDeps {
   readonly store: Pick<XmppDeviceStore, 'change' | 'countDead' | 'dead'>;
-  readonly types: Iterable<DeviceType>;
+  readonly types: Iterable<NamedType>;
   /** Null when no server runs in this process: those that do hear of it by themselves. */
   readonly registry: { restore(key: DeviceKey): Promise<boolean> } | null;
 }
@@ -44,7 +49,7 @@ export function createXmppDeletedDevices(deps: XmppDeletedDevicesDeps): XmppDele
   const countDead = (
     service: string | null,
     sinceMs: number,
-  ): Promise<readonly (readonly [DeviceType, number])[]> => {
+  ): Promise<readonly (readonly [NamedType, number])[]> => {
     const wanted = types.filter((type) => service === null || type.service === service);
     return store
       .countDead({ types: wanted.map(({ name }) => name), sinceMs })

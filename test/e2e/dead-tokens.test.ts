@@ -187,7 +187,12 @@ describe('dead tokens', { timeout: 60_000 }, () => {
       headers: { 'content-type': 'application/json' },
       body: '{"service":"apns"}',
     });
-    expect(await restored.json()).toEqual({ restored: allowed, skipped: 0, legacyRestored: 0 });
+    expect(await restored.json()).toEqual({
+      restored: allowed,
+      skipped: 0,
+      legacyRestored: 0,
+      xmppRestored: 0,
+    });
     expect(await server.metric('waggle_subscriptions{notifier="apns"}')).toBe(devices);
     for (const one of doomed) expect(server.output()).not.toContain(one.phone.token.slice(0, 16));
   });

@@ -29,7 +29,8 @@ type Get = (
 const noDevices: DeletedDevices = {
   countByService: () => Promise.resolve(new Map()),
   countLegacy: () => Promise.resolve([]),
-  undelete: () => Promise.resolve({ restored: 0, skipped: 0, legacyRestored: 0 }),
+  countXmpp: () => Promise.resolve([]),
+  undelete: () => Promise.resolve({ restored: 0, skipped: 0, legacyRestored: 0, xmppRestored: 0 }),
 };
 
 /** With a body it is a POST. */
@@ -157,10 +158,12 @@ describe('a page of a stranger whose name resolves to a loopback address', () =>
 
 describe('deleted devices on the admin listener', () => {
   const asked: UndeleteRequest[] = [];
-  let answer = (): Promise<UndeleteReport> => Promise.resolve({ restored: 5, skipped: 2, legacyRestored: 3 });
+  let answer = (): Promise<UndeleteReport> =>
+    Promise.resolve({ restored: 5, skipped: 2, legacyRestored: 3, xmppRestored: 1 });
   const devices: DeletedDevices = {
     countByService: () => Promise.resolve(new Map([['apns', 3]])),
     countLegacy: () => Promise.resolve([{ brand: 'bchat', service: 'firebase', devices: 4 }]),
+    countXmpp: () => Promise.resolve([{ service: 'apns', devices: 6 }]),
     undelete: (request) => {
       asked.push(request);
       return answer();
@@ -172,12 +175,13 @@ describe('deleted devices on the admin listener', () => {
     expect(JSON.parse((await get('/devices/deleted')).text)).toEqual({
       services: { apns: 3 },
       legacy: [{ brand: 'bchat', service: 'firebase', devices: 4 }],
+      xmpp: [{ service: 'apns', devices: 6 }],
     });
     asked.length = 0;
     const done = await get('/devices/undelete', undefined, '{}');
     expect([done.status, JSON.parse(done.text)]).toEqual([
       200,
-      { restored: 5, skipped: 2, legacyRestored: 3 },
+      { restored: 5, skipped: 2, legacyRestored: 3, xmppRestored: 1 },
     ]);
     await get('/devices/undelete', undefined, '{"service":"apns","sinceMs":1700000000000,"dryRun":true}');
     expect(asked).toEqual([
