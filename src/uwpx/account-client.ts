@@ -59,6 +59,9 @@ const JITTER = 0.2;
  * all, and its events are what wakes the device. For clients that know the address of the original, whose account this
  * was. What servers publish while we are away is lost, and so is their answer: they always hear that it was taken.
  *
+ * The account has to be at a server that takes nodes which anybody may publish to, and lets the field `secret` of publishes
+ * pass: Prosody does; ejabberd 23.01 refuses both.
+ *
  * idle → not-ready (until `whenReady`) → opening → online → backing-off → not-ready → …; `stop` leads to stopped.
  *
  * Source: spec uwpx-push, 6.1.
