@@ -68,7 +68,8 @@ export function storeErrorFrom(error: unknown, statement: string): Error {
   // SQLSTATEs are five characters; everything else is the system's (ECONNREFUSED, ENOTFOUND, ...) or TLS's.
   if (!/^[0-9A-Z]{5}$/.test(code) || /^E[A-Z]{4}$/.test(code))
     return new StoreUnavailable('unreachable', code);
-  if (code === '57014') return new StoreUnavailable('timeout', code);
+  // 25P03: we stood still in the middle of a transaction, and the server ended it.
+  if (code === '57014' || code === '25P03') return new StoreUnavailable('timeout', code);
   if (code.startsWith('08') || code.startsWith('57')) return new StoreUnavailable('unreachable', code);
   // Two transactions got into each other's way: nothing is wrong with the statement.
   if (code.startsWith('40') || code === '55P03') return new StoreUnavailable('busy', code);

@@ -1,3 +1,4 @@
+import { FORGOTTEN_TOKEN } from '../xmpp-devices/device.js';
 import { arrayRows } from './array-rows.js';
 import { statement } from './statement.js';
 
@@ -62,7 +63,11 @@ export const changeDevices = statement(
        last_error_at_ms = CASE WHEN excluded.renewed_at_ms IS NOT NULL THEN stored.last_error_at_ms END
      RETURNING ${columnsOf('stored', packedColumns)}
    ), ended AS (
+     -- Whoever unregisters leaves nothing behind that leads to his device: what stays is for the other processes.
      UPDATE xmpp_devices AS stored SET
+       token = CASE given.kind WHEN 'unregister' THEN '${FORGOTTEN_TOKEN}' ELSE stored.token END,
+       service_data = CASE WHEN given.kind <> 'unregister' THEN stored.service_data END,
+       account_domain = CASE WHEN given.kind <> 'unregister' THEN stored.account_domain END,
        removed_at_ms = CASE WHEN given.kind <> 'restore' THEN given.now_ms END,
        removed_reason = CASE given.kind WHEN 'unregister' THEN 'unregistered' WHEN 'token-died' THEN 'dead' END,
        revision = nextval('xmpp_revisions')

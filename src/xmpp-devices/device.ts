@@ -40,8 +40,11 @@ export interface StoredDevice {
   readonly removed: RemovalReason | null;
 }
 
-/** `unregistered`: at the client's wish; `dead`: the provider's word. */
+/** `unregistered`: at the client's wish, and then token, service data and domain are forgotten; `dead`: the provider's word. */
 export type RemovalReason = 'unregistered' | 'dead';
+
+/** In the place of the token of a device that was unregistered. */
+export const FORGOTTEN_TOKEN = '-';
 
 /** One text for one key. */
 export const keyText = (key: DeviceKey): string =>

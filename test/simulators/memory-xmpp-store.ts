@@ -1,4 +1,6 @@
+import type { ServiceId } from '../../src/domain/ids.js';
 import {
+  FORGOTTEN_TOKEN,
   keyText,
   type DeviceKey,
   type RemovalReason,
@@ -160,7 +162,7 @@ export class MemoryXmppStore implements XmppDeviceStore {
       }
       case 'unregister':
         return row?.removed === null && row.device.type === change.type
-          ? this.#put(id, row.device, 'unregistered', change.nowMs)
+          ? this.#put(id, forgotten(row.device), 'unregistered', change.nowMs)
           : null;
       case 'token-died': {
         if (row?.removed !== null || row.device.token !== change.token) return null;
@@ -214,3 +216,10 @@ const renewed = (
 
 const later = (a: number | null, b: number | null): number | null =>
   a === null || b === null ? (a ?? b) : Math.max(a, b);
+
+const forgotten = (device: XmppDevice): XmppDevice => ({
+  ...device,
+  token: FORGOTTEN_TOKEN as ServiceId,
+  serviceData: null,
+  accountDomain: null,
+});
