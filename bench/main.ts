@@ -12,16 +12,17 @@ import { BenchServer } from './server.js';
 import { benchStages } from './stages.js';
 import { benchSubscribe } from './subscribe.js';
 import { benchThrottle } from './throttle.js';
+import { benchUwpx } from './uwpx.js';
 import { benchXmpp } from './xmpp.js';
 import { benchXmppRegistrations } from './xmpp-registrations.js';
 
 /*
  *   npm run bench                    everything
  *   npm run bench -- delivery load   some of: stages providers delivery latency load subscribe outage throttle drain
- *                                    journal legacy import xmpp xmpp-registrations
+ *                                    journal legacy import xmpp xmpp-registrations uwpx
  *
  * Shorter or harder: --outage-seconds=60 --outage-rate=500 --throttle-rate=500 --drain-rows=30000 --journal-rate=500
- * --journal-seconds=10 --import-rows=100000; those of legacy and xmpp are in their files.
+ * --journal-seconds=10 --import-rows=100000; those of legacy, xmpp and uwpx are in their files.
  *
  * Everything runs on this machine over loopback, bounded in count and time. Linux and PostgreSQL's binaries are needed,
  * but neither for stages nor for providers.
@@ -49,6 +50,7 @@ const withServer: Readonly<Record<string, (databaseUrl: string, say: Say) => Pro
   import: benchImport,
   xmpp: benchXmpp,
   'xmpp-registrations': benchXmppRegistrations,
+  uwpx: benchUwpx,
 };
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

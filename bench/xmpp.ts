@@ -15,17 +15,19 @@ import { startXmppLoad, startXmppServer, xmppFlags } from './xmpp-server.js';
  * started, to Apple and Google in a third process; against the provider's requests alone, made by a fourth.
  *
  *   --xmpp-rate=2000                          publishes per second
- *   --xmpp-most-devices=100000                and a fiftieth, and a fifth of them before
+ *   --xmpp-most-devices=100000                2,000 and 20,000 of them before
  *   --xmpp-rounds=3 --xmpp-round-seconds=4
  *   --xmpp-seconds=35                         sustained; the times of last pushes are written every 30 s
  *   --xmpp-max-seconds=8 --xmpp-window=256    as many as there can be, so many without an answer
- *   --xmpp-spacing=0.5                        rateLimitSeconds: a device gets its next push a second later here
+ *   --xmpp-spacing=0.25                       rateLimitSeconds: a device gets its next push a second later here
  *   --xmpp-profile                            writes CPU profiles of the server and of the bare client
  */
 
 /** Of Prosody and ejabberd alike: they do not wait for answers. */
 const LANES = 8000;
 const WARM_UP_PUBLISHES = 40_000;
+/** Before the most; fewer would get their next push too soon. */
+const SIZES = [2000, 20_000];
 const OTHER_DEVICES = 20_000;
 const REST_MS = 3000;
 const ARRIVAL_TIMEOUT_MS = 30_000;
@@ -56,7 +58,7 @@ interface Round {
 
 export async function benchXmpp(databaseUrl: string, say: Say): Promise<void> {
   const most = numberArgument('xmpp-most-devices', 100_000);
-  const sizes = [Math.ceil(most / 50), Math.ceil(most / 5), most];
+  const sizes = [...SIZES.filter((size) => size < most), most];
   const providers = await AskedProcess.start<LegacyProviderCalls>('legacy-providers-process');
   const facts = await providers.ask('facts', null);
   const { load, port } = await startXmppLoad();
@@ -64,7 +66,7 @@ export async function benchXmpp(databaseUrl: string, say: Say): Promise<void> {
     facts,
     databaseUrl,
     port,
-    xmpp: { rateLimitSeconds: numberArgument('xmpp-spacing', 0.5) },
+    xmpp: { rateLimitSeconds: numberArgument('xmpp-spacing', 0.25) },
   };
   let server = await startXmppServer(settings);
   try {
