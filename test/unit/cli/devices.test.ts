@@ -8,12 +8,15 @@ import { PostgresLegacyTombstones } from '../../../src/store/legacy-tombstones.j
 import { PostgresLegacyStore } from '../../../src/store/legacy.js';
 import { migrate, readMigrations } from '../../../src/store/migrate.js';
 import { defaultSubscriptionWriter, SubscriptionStore } from '../../../src/store/subscriptions.js';
+import { PostgresXmppDeviceStore } from '../../../src/store/xmpp-devices.js';
 import { Tombstones } from '../../../src/store/tombstones.js';
 import { silentLog } from '../../../src/telemetry/log.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
+import { createXmppDeletedDevices } from '../../../src/xmpp-devices/deleted-devices.js';
 import { databaseOptionsFor } from '../../simulators/database-options.js';
 import { exampleSubscription, serviceNamed } from '../../simulators/store-examples.js';
 import { createTestDirectory } from '../config/support.js';
+import { deviceOf, exampleTypes, tokenOf, v1Key } from '../xmpp-devices/support.js';
 import { run } from './support.js';
 
 const directory = createTestDirectory();
@@ -42,6 +45,18 @@ async function buryLegacy(
     { kind: 'set-device', device },
     { kind: 'device-died', token: device.token, sinceMs: 2, nowMs: REMOVED_AT_MS },
   ]);
+}
+
+/** By their nodes. */
+async function buryXmpp(database: Database, nodes: readonly string[], type = 'apns'): Promise<void> {
+  const store = new PostgresXmppDeviceStore(database);
+  for (const node of nodes) {
+    const key = v1Key(node);
+    const token = tokenOf(`token of ${node}`);
+    const offer = deviceOf(key, { type, token });
+    await store.change({ kind: 'register', offer, replacesSecret: false, nowMs: 1 });
+    await store.change({ kind: 'token-died', key, token, sinceMs: 2, nowMs: REMOVED_AT_MS });
+  }
 }
 
 const devices = (action: string, port: number, ...more: string[]) =>
@@ -142,6 +157,41 @@ describe('waggle devices without a server', () => {
       stdout: 'restored 0 subscriptions\nrestored 3 devices of older clients',
     });
   });
+
+  it('shows and brings back devices of XMPP users, by the service that their type means', async () => {
+    const database = await open();
+    await buryXmpp(database, ['a', 'b']);
+    await buryXmpp(database, ['c'], 'fcm');
+    await buryXmpp(database, ['d'], 'ios');
+    await buryXmpp(database, ['e'], 'gone');
+    await database.close();
+    const none = 'no subscriptions of dead devices, and no dead devices of older clients or XMPP users';
+    expect(await devices('deleted', 0)).toMatchObject({ code: 0, stdout: none });
+    expect(await devices('undelete', 0)).toMatchObject({ code: 0, stdout: 'restored 0 subscriptions' });
+    const xmpp = ['--xmpp.enabled', 'true', '--xmpp.types.ios.service', 'apns'];
+    xmpp.push('--xmpp.types.fcm.service', 'google');
+    expect(await devices('deleted', 0, ...xmpp)).toMatchObject({
+      code: 0,
+      stdout: 'apns 3 devices of XMPP users\ngoogle 1 devices of XMPP users',
+    });
+    const filter = ['--since', '2026-05-01', '--service', 'apns'];
+    expect(await devices('undelete', 0, ...xmpp, ...filter, '--dry-run')).toMatchObject({
+      code: 0,
+      stdout: 'would restore 0 subscriptions\nwould restore 3 devices of XMPP users',
+    });
+    expect(await devices('undelete', 0, ...xmpp, '--since', '2026-05-02')).toMatchObject({
+      code: 0,
+      stdout: 'restored 0 subscriptions',
+    });
+    expect(await devices('undelete', 0, ...xmpp, ...filter)).toMatchObject({
+      code: 0,
+      stdout: 'restored 0 subscriptions\nrestored 3 devices of XMPP users',
+    });
+    expect(await devices('deleted', 0, ...xmpp)).toMatchObject({
+      code: 0,
+      stdout: 'google 1 devices of XMPP users',
+    });
+  });
 });
 
 describe('waggle devices with a server', () => {
@@ -162,6 +212,11 @@ describe('waggle devices with a server', () => {
       changeInTurn: async (brand, choose) => store.commit(brand, await choose()),
       clock,
     });
+    const xmpp = createXmppDeletedDevices({
+      store: new PostgresXmppDeviceStore(database),
+      types: exampleTypes.values(),
+      registry: null,
+    });
     server = createAdminServer(
       { host: '127.0.0.1', port: 0, token: 's3cret' },
       {
@@ -169,7 +224,7 @@ describe('waggle devices with a server', () => {
         stats: () => null,
         notifiers: () => ({}),
         health: { live: () => true, ready: () => ({ ready: true, parts: {} }) },
-        devices: createDeletedDevices({ tombstones, subscriptions: null, legacy, clock, metrics }),
+        devices: createDeletedDevices({ tombstones, subscriptions: null, legacy, xmpp, clock, metrics }),
       },
     );
     port = Number(new URL((await server.listen()).url).port);
@@ -182,13 +237,18 @@ describe('waggle devices with a server', () => {
   it('asks it', async () => {
     await bury(database, ['4', '5']);
     await buryLegacy(database, 'session', 'ios');
+    await buryXmpp(database, ['f', 'g', 'h']);
     const token = ['--admin.token', 's3cret'];
     const before = await devices('deleted', port, ...token);
     expect(before).toMatchObject({ code: 0, stderr: '' });
-    expect(before.stdout).toContain('apns 2\napns 1 devices of older clients (session)');
+    expect(before.stdout).toContain('apns 2\n');
+    expect(before.stdout).toContain(
+      'apns 1 devices of older clients (session)\napns 3 devices of XMPP users',
+    );
     expect(await devices('undelete', port, ...token, '--service', 'apns')).toMatchObject({
       code: 0,
-      stdout: 'restored 2 subscriptions\nrestored 1 devices of older clients',
+      stdout:
+        'restored 2 subscriptions\nrestored 1 devices of older clients\nrestored 3 devices of XMPP users',
       stderr: '',
     });
   });
@@ -203,6 +263,24 @@ describe('waggle devices with a server', () => {
     const inUse = await devices('undelete', 0);
     expect(inUse).toMatchObject({ code: 1, stdout: '' });
     expect(inUse.stderr).toContain('another process has the embedded database');
+  });
+
+  it('takes the answers of an older one', async () => {
+    const answers = ['{"services":{"apns":2}}', '{"restored":2,"skipped":0,"legacyRestored":1}'];
+    const older = createServer((socket) => {
+      socket.on('error', () => undefined);
+      const text = answers.shift() ?? '';
+      const head = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${text.length}`;
+      socket.once('data', () => socket.end(`${head}\r\n\r\n${text}`));
+    });
+    await new Promise<void>((resolve) => older.listen(0, '127.0.0.1', resolve));
+    const olderPort = (older.address() as AddressInfo).port;
+    expect(await devices('deleted', olderPort)).toMatchObject({ code: 0, stdout: 'apns 2' });
+    expect(await devices('undelete', olderPort)).toMatchObject({
+      code: 0,
+      stdout: 'restored 2 subscriptions\nrestored 1 devices of older clients',
+    });
+    await new Promise((resolve) => older.close(resolve));
   });
 
   it('does not take somebody else for it, nor silence for success', async () => {
