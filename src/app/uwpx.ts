@@ -16,6 +16,7 @@ import * as options from './options.js';
 import { StartError } from './start-error.js';
 import type { Storage } from './storage.js';
 import type { Surroundings } from './surroundings.js';
+import { createUwpxAccount } from './uwpx-account.js';
 
 /** Devices of UWPX. */
 export interface Uwpx {
@@ -77,8 +78,20 @@ export function createUwpx(
     },
     { service, timeoutMs: Math.min(TEST_PUSH_TIMEOUT_MS, limits.answerTimeoutMs) },
   );
+  const account =
+    settings.account === null
+      ? null
+      : createUwpxAccount(around, { database }, settings.account, store, targets);
   const door = new UwpxService(
-    { store, testPush, account: null, clock, randomBytes, metrics, log },
+    {
+      store,
+      testPush,
+      account: account === null ? null : { nodes: account.nodes, store },
+      clock,
+      randomBytes,
+      metrics,
+      log,
+    },
     { pushAddress: settings.pushAddress, limits },
   );
   const listener = new UwpxListener(
@@ -94,11 +107,14 @@ export function createUwpx(
   );
   return {
     sources: [targets],
-    async open() {
+    async open(pipeline) {
       const opened = await listener.open();
       if (!opened.ok) throw new StartError(`uwpx: ${opened.error}`);
       log.info({ port: opened.value }, 'uwpx listening');
+      account?.start(pipeline);
     },
-    close: () => listener.close(),
+    async close() {
+      await Promise.all([listener.close(), account?.nodes.stop()]);
+    },
   };
 }

@@ -3,7 +3,7 @@ import { Spacing, type SpacingOptions, type SpacingTurn } from '../delivery-rule
 import { assertNever } from '../domain/assert-never.js';
 import type { Clock } from '../domain/clock.js';
 import type { Device } from '../domain/device.js';
-import type { PublishOutcome, PublishTarget, TargetSource, Wake } from '../domain/publish.js';
+import type { PublishOutcome, PublishSummary, PublishTarget, TargetSource, Wake } from '../domain/publish.js';
 import type { Push, PushFate } from '../domain/push.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Publishes } from '../xmpp/port.js';
@@ -51,6 +51,12 @@ export interface XmppPipelineDeps {
 }
 
 export interface XmppPipeline extends Publishes {
+  /** As a publish to `node`, for whoever knows by other means than its secret that `target` is meant. */
+  wake(
+    node: string,
+    target: PublishTarget,
+    summary: PublishSummary,
+  ): PublishOutcome | Promise<PublishOutcome>;
   /** What comes afterwards fails, and so does what waits for the database. Pushes that are under way end as they do. */
   complete(): void;
 }
@@ -101,6 +107,7 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
   };
   const requests = new Subject<PublishPassage>();
   const lookedUp = new Subject<LookedUp>();
+  const vouchedFor = new Subject<Resolved>();
 
   const settle = (passage: PublishPassage, outcome: PublishOutcome): void => {
     if (passage.settle(outcome)) outcomes[outcome.kind].add();
@@ -257,6 +264,7 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
   const subscription = merge(
     requests.pipe(stage('xmpp-resolve', resolve, onFault)),
     lookedUp.pipe(stage('xmpp-look-up', resolveLookedUp, onFault)),
+    vouchedFor,
   )
     .pipe(
       stage('xmpp-compose', compose, onFault),
@@ -272,10 +280,19 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
       settleLeft(passage);
       return passage.answer();
     },
+    wake(node, target, summary) {
+      const nowMs = clock.nowMs();
+      const request = { node, secret: '', summary, senderDomain: '', isFromServer: false, deadlineMs: nowMs };
+      const passage = new PublishPassage(request, nowMs);
+      vouchedFor.next({ passage, target });
+      settleLeft(passage);
+      return passage.answer();
+    },
     complete() {
       lookUps.stop();
       requests.complete();
       lookedUp.complete();
+      vouchedFor.complete();
       subscription.unsubscribe();
     },
   };

@@ -193,6 +193,25 @@ export class Metrics {
     'waggle_uwpx_outdated_total',
     'UWPX devices removed because nobody used them any more',
   );
+  readonly uwpxAccountConnects = this.#tally(
+    'waggle_uwpx_account_connects_total',
+    'logins to the account that UWPX nodes are at',
+  );
+  readonly uwpxAccountEnds = this.#family(
+    'waggle_uwpx_account_ends_total',
+    'connections of that account that ended or never came up, by reason',
+    'reason',
+  );
+  readonly uwpxAccountMessages = this.#family(
+    'waggle_uwpx_account_messages_total',
+    'messages to that account: publish, own, replay, ignored',
+    'kind',
+  );
+  readonly uwpxAccountNodes = this.#family(
+    'waggle_uwpx_account_nodes_total',
+    'nodes of that account by what was done: created, removed, failed',
+    'result',
+  );
 
   // Subscriptions.
   readonly subscriptionChanges = this.#family(
