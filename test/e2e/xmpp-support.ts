@@ -63,13 +63,15 @@ export function untilConnected(server: ServerProcess, connections: number): Prom
 
 interface SceneOptions extends Omit<XmppWorldOptions, 'servers'> {
   readonly connections?: number;
+  /** Options on top of the configuration file, as variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A real XMPP server with the server of ours, as a process, for its component; and who uses them. */
 export class XmppScene {
   readonly #processes: ServerProcess[] = [];
   #users: XmppUser[] = [];
-  #sender: XmppUser | null = null;
+  #sender: Promise<XmppUser> | null = null;
 
   private constructor(
     readonly real: RealXmppServer,
@@ -83,7 +85,7 @@ export class XmppScene {
 
   static async start(
     real: RealXmppServer,
-    { connections = real.kind === 'ejabberd' ? 2 : 1, config = {}, ...options }: SceneOptions = {},
+    { connections = real.kind === 'ejabberd' ? 2 : 1, config = {}, env = {}, ...options }: SceneOptions = {},
   ): Promise<XmppScene> {
     const { kind, component, componentPort } = real;
     const world = await startXmppWorld({
@@ -91,7 +93,7 @@ export class XmppScene {
       servers: [{ kind, component, componentPort, connections }],
       config: { ...quick, ...config, xmpp: { ...quick.xmpp, ...config['xmpp'] } },
     });
-    const server = await ServerProcess.start(world.configFile, { untilReady: false });
+    const server = await ServerProcess.start(world.configFile, { env, untilReady: false });
     const scene = new XmppScene(real, world, server, connections);
     try {
       await server.ready();
@@ -155,20 +157,25 @@ export class XmppScene {
 
   /** One message after the other; resolves when the server has taken them all. Null: one without a body. */
   async send({ account }: Pick<Away, 'account'>, ...bodies: readonly (string | null)[]): Promise<void> {
-    if (this.#sender?.isConnected !== true) this.#sender = await this.user();
-    for (const body of bodies) await this.#sender.sendMessage(account, body);
-    await this.#sender.sync();
+    const sender = await this.#someone();
+    for (const body of bodies) await sender.sendMessage(account, body);
+    await sender.sync();
   }
 
   /** The server's own record of a user, after it has read what it was answered. */
   async registrations({ account }: Pick<Away, 'account'>): Promise<readonly PushRegistration[]> {
-    if (this.#sender?.isConnected !== true) this.#sender = await this.user();
-    const sender = this.#sender;
+    const sender = await this.#someone();
     // An answer to a ping comes after those before it on its connection; with several, each ping takes any of them.
     for (let n = 0; n < (this.connections === 1 && this.#processes.length === 1 ? 1 : 10); n += 1) {
       await sender.ask('get', xml('ping', { xmlns: 'urn:xmpp:ping' }), this.real.component.domain);
     }
     return this.real.registrations(account);
+  }
+
+  /** Who is there all the time. */
+  #someone(): Promise<XmppUser> {
+    this.#sender ??= this.user();
+    return this.#sender;
   }
 
   /** After each test: nobody is connected any more. */

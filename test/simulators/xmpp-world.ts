@@ -107,6 +107,8 @@ export async function startXmppWorld(options: XmppWorldOptions): Promise<XmppWor
       registrations: 'keys/registrations.key',
     },
     session: { enabled: false },
+    // Of the processes of one database only one may serve those.
+    legacy: { enabled: false },
     xmpp: { enabled: true, components: componentsOf(servers) },
     notifiers: {
       apns: {
