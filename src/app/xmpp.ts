@@ -50,6 +50,8 @@ export interface Xmpp {
 }
 
 const CLOSE_GRACE_MS = 2000;
+/** Other processes hear of a removal from the row that stays: with tombstones or without, for so long at least. */
+const REMOVALS_TOLD_MS = 3_600_000;
 
 /** `further`: who else gives out nodes. */
 export function createXmpp(
@@ -167,7 +169,7 @@ function createXmppDevices(
   parts.add(() => registry.close());
   repeat(pollMs / 1000, () => registry.sync());
   repeat(flushMs / 1000, () => registry.flushNotes());
-  const tombstoneMs = config.delivery.tombstoneDays * 86_400_000;
+  const tombstoneMs = Math.max(config.delivery.tombstoneDays * 86_400_000, REMOVALS_TOLD_MS);
   repeat(options.TOMBSTONE_SWEEP_SECONDS, () => store.dropRemovedBefore(clock.nowMs() - tombstoneMs));
   holders.add({
     holdersOf: (service, token) => registry.holdersOf(service, token),
