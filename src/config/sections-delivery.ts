@@ -110,7 +110,7 @@ export const deliverySection: OptionsOf<Config['delivery']> = {
     max: HOUR_SECONDS,
   }),
   tombstoneDays: wholeNumber({
-    doc: 'Subscriptions removed for a dead token can be brought back for this long (waggle devices undelete); 0 keeps none.',
+    doc: 'What was removed for a dead token (subscriptions, devices of older clients and of XMPP users) can be brought back for this long (waggle devices undelete); 0 keeps none.',
     unit: 'days',
     default: 7,
     min: 0,
