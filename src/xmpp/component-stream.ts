@@ -57,7 +57,9 @@ export class ComponentStream {
     this.#outgoing += markup;
     if (!this.#isFlushDue) {
       this.#isFlushDue = true;
-      queueMicrotask(this.#flush);
+      // Not a microtask: every answer of a provider that comes in this turn is an event of its own, and a write takes as
+      // long as everything else about a publish.
+      setImmediate(this.#flush);
     }
     return true;
   }
