@@ -5,7 +5,7 @@ import type { Account } from '../simulators/xmpp/real-server.js';
 import type { PushAddress } from '../simulators/xmpp/xmpp-client.js';
 import { UwpxClient } from '../simulators/uwpx-client.js';
 import type { DemoUser, DemoXmppServer } from './xmpp-servers.js';
-import type { XmppWorld } from './xmpp-world.js';
+import type { DemoWorld } from './xmpp-world.js';
 
 export type Maker = 'Apple' | 'Google' | 'Microsoft';
 
@@ -29,7 +29,7 @@ export class Person {
   wokenAt = 0;
 
   constructor(
-    private readonly world: XmppWorld,
+    private readonly world: DemoWorld,
     readonly account: Account,
     readonly maker: Maker,
     readonly way: Way,
@@ -69,7 +69,7 @@ export class Person {
 
   /** In the order of arrival. */
   arrived(): readonly AtProvider[] {
-    const { apns, fcm, wns } = this.world;
+    const { apns, fcm, wns } = this.world.providers;
     switch (this.maker) {
       case 'Apple':
         return apns.pushes

@@ -1,6 +1,7 @@
 import { hasProsody, ProsodyProcess } from '../simulators/xmpp/prosody-process.js';
-import type { Account, ComponentSecret, PushRegistration } from '../simulators/xmpp/real-server.js';
+import type { Account, PushRegistration } from '../simulators/xmpp/real-server.js';
 import { XmppUser } from '../simulators/xmpp/xmpp-client.js';
+import type { XmppPeer } from '../simulators/xmpp-world.js';
 import { StandInXmppServer } from './xmpp-stand-in.js';
 
 /** Somebody who is logged in. */
@@ -10,12 +11,10 @@ export type DemoUser = Pick<
 >;
 
 /** The users' XMPP server. */
-export interface DemoXmppServer {
+export interface DemoXmppServer extends XmppPeer {
   /** For the reader. */
   readonly description: string;
   readonly domain: string;
-  readonly component: ComponentSecret;
-  readonly componentPort: number;
   addAccount(name: string): Promise<Account>;
   connect(account: Account): Promise<DemoUser>;
   /** For which devices of the user it publishes. */
@@ -36,6 +35,7 @@ export async function startXmppServer(): Promise<{ server: DemoXmppServer; remar
     lines: ['push_notification_with_body = true', 'push_notification_with_sender = true'],
   });
   const server: DemoXmppServer = {
+    kind: prosody.kind,
     description: 'a real Prosody with mod_cloud_notify; users are clients of @xmpp/client',
     domain: prosody.domain,
     component: prosody.component,

@@ -25,6 +25,7 @@ interface Registration extends PushRegistration {
  * have no connection of their own. Source: spec xmpp-push, 3.1 and section 4.
  */
 export class StandInXmppServer implements DemoXmppServer {
+  readonly kind = 'prosody';
   readonly description = 'a stand-in that speaks to components as Prosody does; its users are simulated too';
   readonly domain = defaultSettings.domain;
   readonly component = defaultSettings.components[0];

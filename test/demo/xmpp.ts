@@ -3,7 +3,7 @@ import { ServerProcess } from '../simulators/server-process.js';
 import { milliseconds, say, seconds, shorten, type Promises, type StayIfAsked } from './output.js';
 import { Person, type Maker, type Way } from './xmpp-devices.js';
 import { startXmppServer, type DemoUser, type DemoXmppServer } from './xmpp-servers.js';
-import { SPACING_SECONDS, startXmppWorld, type XmppWorld } from './xmpp-world.js';
+import { SPACING_SECONDS, startDemoWorld, type DemoWorld } from './xmpp-world.js';
 
 const cast: readonly { readonly name: string; readonly maker: Maker; readonly way: Way }[] = [
   { name: 'anna', maker: 'Apple', way: 'HTTP, forms' },
@@ -22,7 +22,7 @@ const SHOWN_CHARS = 150;
 const LOG_LINES = 12;
 
 interface Scene {
-  readonly world: XmppWorld;
+  readonly world: DemoWorld;
   readonly xmpp: DemoXmppServer;
   readonly server: ServerProcess;
   readonly people: readonly Person[];
@@ -42,10 +42,10 @@ export async function runXmppScenario(promises: Promises, stayIfAsked: StayIfAsk
   const ends: (() => Promise<unknown>)[] = [() => xmpp.remove()];
   let server: ServerProcess | null = null;
   try {
-    const world = await startXmppWorld(xmpp);
+    const world = await startDemoWorld(xmpp);
     ends.push(() => world.close());
     const startedAt = performance.now();
-    const waggle = await ServerProcess.start(world.configFile);
+    const waggle = await ServerProcess.start(world.providers.configFile);
     server = waggle;
     ends.push(() => waggle.close());
     await isOnline(waggle);
@@ -152,7 +152,7 @@ async function showOutage({ world, xmpp, server, people, sam, promises }: Scene)
   const dora = personNamed(people, 'dora');
   say();
   say('Google is switched off, and Sam writes to Clara (Google) and to Dora (Apple)');
-  await world.switchGoogleOff();
+  await world.providers.toGoogle.shut();
   const [claraHad, doraHad] = [clara.arrived().length, dora.arrived().length];
   await sam.sendMessage(clara.account, TEXT);
   const sentAt = performance.now();
@@ -171,7 +171,7 @@ async function showOutage({ world, xmpp, server, people, sam, promises }: Scene)
     `kill -9; ${seconds(performance.now() - killedAt)} later the component is back at the XMPP server`,
   );
   const backAt = performance.now();
-  await world.switchGoogleOn();
+  await world.providers.toGoogle.open();
   await clara.woken(claraHad + 1);
   const registrations = await xmpp.registrations(clara.account);
   promises.expect(
@@ -185,8 +185,9 @@ async function showDeadDevice({ world, xmpp, server, people, sam, promises }: Sc
   say();
   say('Anna has removed the app: Apple says that her token is dead');
   const answer = { status: 410, body: { reason: 'Unregistered', timestamp: Date.now() } };
-  world.apns.answers.forToken(anna.token, answer);
-  const requestsBefore = world.apns.requests;
+  const { apns } = world.providers;
+  apns.answers.forToken(anna.token, answer);
+  const requestsBefore = apns.requests;
   await sam.sendMessage(anna.account, TEXT);
   const refused = async (): Promise<boolean> =>
     (await server.metric('waggle_xmpp_answers_total{request="publish",answer="refused"}')) === 1;
@@ -202,7 +203,7 @@ async function showDeadDevice({ world, xmpp, server, people, sam, promises }: Sc
   const gone = async (): Promise<boolean> => (await xmpp.registrations(anna.account)).length === 0;
   await eventually(gone, { what: "the end of Anna's registration" });
   promises.expect(
-    world.apns.requests === requestsBefore + 1,
+    apns.requests === requestsBefore + 1,
     `after ${REFUSALS_TO_THE_END} such answers it ends her registration (ejabberd: after one); Apple was asked once`,
   );
 }
@@ -229,7 +230,7 @@ async function conclude({ world, xmpp, server, people, promises }: Scene): Promi
     (secret) => secret !== undefined && log.includes(secret),
   );
   promises.expect(logged.length === 0, 'nor in the log, which has no tokens, nodes or secrets either');
-  const { apns, fcm } = world;
+  const { apns, fcm } = world.providers;
   promises.expect(
     apns.refusals.length === 0 && fcm.refusals.length === 0,
     'no provider found fault with a request',
