@@ -14,12 +14,13 @@ import { benchSubscribe } from './subscribe.js';
 import { benchThrottle } from './throttle.js';
 import { benchUwpx } from './uwpx.js';
 import { benchXmpp } from './xmpp.js';
+import { benchXmppProsody } from './xmpp-prosody.js';
 import { benchXmppRegistrations } from './xmpp-registrations.js';
 
 /*
  *   npm run bench                    everything
  *   npm run bench -- delivery load   some of: stages providers delivery latency load subscribe outage throttle drain
- *                                    journal legacy import xmpp xmpp-registrations uwpx
+ *                                    journal legacy import xmpp xmpp-registrations xmpp-prosody uwpx
  *
  * Shorter or harder: --outage-seconds=60 --outage-rate=500 --throttle-rate=500 --drain-rows=30000 --journal-rate=500
  * --journal-seconds=10 --import-rows=100000; those of legacy, xmpp and uwpx are in their files.
@@ -50,6 +51,7 @@ const withServer: Readonly<Record<string, (databaseUrl: string, say: Say) => Pro
   import: benchImport,
   xmpp: benchXmpp,
   'xmpp-registrations': benchXmppRegistrations,
+  'xmpp-prosody': benchXmppProsody,
   uwpx: benchUwpx,
 };
 
