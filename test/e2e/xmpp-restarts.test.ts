@@ -5,13 +5,7 @@ import type { ServerProcess } from '../simulators/server-process.js';
 import { describeWithEjabberd, describeWithProsody } from '../simulators/xmpp/describe-servers.js';
 import type { EjabberdProcess } from '../simulators/xmpp/ejabberd-process.js';
 import type { ProsodyProcess } from '../simulators/xmpp/prosody-process.js';
-import {
-  publishAnswers,
-  untilArrived,
-  untilConnected,
-  XmppScene,
-  type Away,
-} from './xmpp-support.js';
+import { publishAnswers, untilArrived, untilConnected, XmppScene, type Away } from './xmpp-support.js';
 
 // Servers start several times, which takes a while on a busy machine.
 vi.setConfig({ testTimeout: 90_000 });

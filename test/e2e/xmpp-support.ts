@@ -1,7 +1,12 @@
 import { expect } from 'vitest';
 import { eventually } from '../simulators/eventually.js';
 import { ServerProcess } from '../simulators/server-process.js';
-import { startXmppWorld, type XmppWorld, type XmppWorldOptions } from '../simulators/xmpp-world.js';
+import {
+  startXmppWorld,
+  type XmppPeer,
+  type XmppWorld,
+  type XmppWorldOptions,
+} from '../simulators/xmpp-world.js';
 import { PushDevice, type DeviceWord } from '../simulators/xmpp/push-device.js';
 import type { Account, PushRegistration, RealXmppServer } from '../simulators/xmpp/real-server.js';
 import { xml, XmppUser, type PushAddress } from '../simulators/xmpp/xmpp-client.js';
@@ -63,6 +68,8 @@ export function untilConnected(server: ServerProcess, connections: number): Prom
 
 interface SceneOptions extends Omit<XmppWorldOptions, 'servers'> {
   readonly connections?: number;
+  /** Further servers, with a connection each. */
+  readonly also?: readonly XmppPeer[];
   /** Options on top of the configuration file, as variables. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -85,19 +92,25 @@ export class XmppScene {
 
   static async start(
     real: RealXmppServer,
-    { connections = real.kind === 'ejabberd' ? 2 : 1, config = {}, env = {}, ...options }: SceneOptions = {},
+    {
+      connections = real.kind === 'ejabberd' ? 2 : 1,
+      also = [],
+      config = {},
+      env = {},
+      ...options
+    }: SceneOptions = {},
   ): Promise<XmppScene> {
     const { kind, component, componentPort } = real;
     const world = await startXmppWorld({
       ...options,
-      servers: [{ kind, component, componentPort, connections }],
+      servers: [{ kind, component, componentPort, connections }, ...also],
       config: { ...quick, ...config, xmpp: { ...quick.xmpp, ...config['xmpp'] } },
     });
     const server = await ServerProcess.start(world.configFile, { env, untilReady: false });
     const scene = new XmppScene(real, world, server, connections);
     try {
       await server.ready();
-      await untilConnected(server, connections);
+      await untilConnected(server, connections + also.length);
       return scene;
     } catch (error) {
       await scene.close();
@@ -164,12 +177,19 @@ export class XmppScene {
 
   /** The server's own record of a user, after it has read what it was answered. */
   async registrations({ account }: Pick<Away, 'account'>): Promise<readonly PushRegistration[]> {
-    const sender = await this.#someone();
-    // An answer to a ping comes after those before it on its connection; with several, each ping takes any of them.
-    for (let n = 0; n < (this.connections === 1 && this.#processes.length === 1 ? 1 : 10); n += 1) {
-      await sender.ask('get', xml('ping', { xmlns: 'urn:xmpp:ping' }), this.real.component.domain);
-    }
+    await this.answersAreRead();
     return this.real.registrations(account);
+  }
+
+  /** An answer to a ping comes after those before it on its connection; with several, each ping takes any of them. */
+  async answersAreRead(): Promise<void> {
+    const sender = await this.#someone();
+    const isOne = this.connections === 1 && this.#processes.length === 1;
+    await Promise.all(
+      Array.from({ length: isOne ? 1 : 10 }, () =>
+        sender.ask('get', xml('ping', { xmlns: 'urn:xmpp:ping' }), this.real.component.domain),
+      ),
+    );
   }
 
   /** Who is there all the time. */

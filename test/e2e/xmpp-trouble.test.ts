@@ -67,7 +67,8 @@ function suite(real: () => RealXmppServer, postgres: () => TestPostgres): void {
     await scene.send(away, ...Array.from({ length: count }, (_, n) => `message ${n}`));
     await untilArrived(away, 1);
     await eventually(
-      async () => (await outcomes('accepted')) + (await outcomes('rate-limited')) === accepted + limited + count,
+      async () =>
+        (await outcomes('accepted')) + (await outcomes('rate-limited')) === accepted + limited + count,
     );
     // Two, unless the machine took longer for the burst than a push has to wait.
     const pushes = (await outcomes('accepted')) - accepted;
@@ -88,7 +89,10 @@ function suite(real: () => RealXmppServer, postgres: () => TestPostgres): void {
         toApple.swallowNew = true;
         toApple.swallowPresent();
       }
-      const [results, others] = [await answered('result'), (await answered('wait')) + (await answered('late'))];
+      const [results, others] = [
+        await answered('result'),
+        (await answered('wait')) + (await answered('late')),
+      ];
       for (const away of all) await scene.send(away, 'hello');
       await eventually(async () => (await answered('result')) === results + all.length);
       expect((await answered('wait')) + (await answered('late'))).toBe(others);
