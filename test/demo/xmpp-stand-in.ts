@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { element, text, type Markup } from '../../src/xmpp/markup.js';
 import { ns } from '../../src/xmpp/namespaces.js';
 import type { XmlElement } from '../../src/xmpp/xml-element.js';
@@ -111,7 +112,7 @@ export class StandInXmppServer implements DemoXmppServer {
       'last-message-body': body,
     };
     const notification = element('notification', { xmlns: ns.push }, formOf(summary));
-    const answer = await this.#ask(
+    const answer = await this.#askOrNull(
       this.domain,
       element(
         'pubsub',
@@ -120,6 +121,7 @@ export class StandInXmppServer implements DemoXmppServer {
         element('publish-options', {}, formOf({ FORM_TYPE: PUBLISH_OPTIONS, secret })),
       ),
     );
+    if (answer === null) return;
     const error = errorOf(answer);
     if (error === null) registration.errors = 0;
     else if (!error.startsWith('wait/')) registration.errors += 1;
@@ -128,12 +130,22 @@ export class StandInXmppServer implements DemoXmppServer {
     this.#registrations.set(to.jid, left);
   }
 
+  /** Null: the component has gone before it answered, which says nothing about a registration. */
+  #askOrNull(from: string, payload: Markup): Promise<XmlElement | null> {
+    return this.#ask(from, payload).catch(() => null);
+  }
+
   async #ask(from: string, payload: Markup): Promise<XmlElement> {
     const connection = this.server.online().at(-1);
     if (connection === undefined) throw new Error('the component is not connected');
     this.#lastId += 1;
     const id = `demo-${this.#lastId}`;
-    return connection.ask(element('iq', { type: 'set', from, to: this.component.domain, id }, payload));
+    const iq = element('iq', { type: 'set', from, to: this.component.domain, id }, payload);
+    const gone = once(connection.socket, 'close').then(() => {
+      throw new Error('the component has gone');
+    });
+    gone.catch(() => undefined);
+    return Promise.race([connection.ask(iq), gone]);
   }
 }
 

@@ -153,6 +153,8 @@ async function showOutage({ world, xmpp, server, people, sam, promises }: Scene)
   say();
   say('Google is switched off, and Sam writes to Clara (Google) and to Dora (Apple)');
   await world.providers.toGoogle.shut();
+  const accepted = (): Promise<number> => server.metric('waggle_xmpp_publishes_total{outcome="accepted"}');
+  const acceptedBefore = await accepted();
   const [claraHad, doraHad] = [clara.arrived().length, dora.arrived().length];
   await sam.sendMessage(clara.account, TEXT);
   const sentAt = performance.now();
@@ -161,6 +163,9 @@ async function showOutage({ world, xmpp, server, people, sam, promises }: Scene)
   promises.kept(`Dora is woken all the same, after ${milliseconds(sentAt)}`);
   await eventually(async () => (await server.metric('waggle_outbox_waiting{notifier="firebase"}')) === 1, {
     what: 'the push in the outbox',
+  });
+  await eventually(async () => (await accepted()) === acceptedBefore + 2, {
+    what: 'the answers to both publishes',
   });
   promises.kept("Clara's push is in the outbox, and the publish is answered with success");
   await server.kill('SIGKILL');
