@@ -70,7 +70,8 @@ export async function importPushAppserverStore(
 function createTokenJudge(config: Config): JudgeToken {
   return (type, token) => {
     if (!isTypeNameText(type)) return 'bad-type';
-    switch (notifierTypeOf(config, type)) {
+    // While there is no such notifier, a type means what it means to everybody.
+    switch (notifierTypeOf(config, type) ?? type) {
       case 'apns':
         return isHexToken(token) ? null : 'bad-token';
       case 'webpush':
@@ -101,7 +102,7 @@ function unservedTypes({ byType }: PushAppserverReport, config: Config): string[
       const lack = lackOf(config, type);
       return lack === null ? [] : [{ count, line: `warning: ${lack}, for ${count} devices` }];
     })
-    .sort((a, b) => b.count - a.count);
+    .sort((a, b) => b.count - a.count || (a.line < b.line ? -1 : 1));
   lines.push(...unserved.slice(0, NAMED_TYPES_MAX).map(({ line }) => line));
   const further = unserved.slice(NAMED_TYPES_MAX);
   const devices = further.reduce((sum, { count }) => sum + count, 0);
