@@ -113,6 +113,9 @@ export class ComponentLink {
       stanza: (stanza) => {
         session.take(stanza);
       },
+      oversized: (stanza) => {
+        session.takeOversized(stanza);
+      },
       ended: (end) => {
         session.end();
         this.#ended(end);

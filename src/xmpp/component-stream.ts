@@ -12,6 +12,8 @@ export interface ComponentStreamEvents {
   online(): void;
   /** While closing, too: what was under way to us when we closed our side. It cannot be answered any more. */
   stanza(stanza: XmlElement): void;
+  /** A stanza beyond the limits of XML, without what was in it; null: not even its attributes could be read. */
+  oversized(stanza: XmlElement | null): void;
   /** Once, and the last of all. */
   ended(end: StreamEnd): void;
 }
@@ -104,6 +106,10 @@ export class ComponentStream {
       },
       stanza: (stanza) => {
         if (this.#state === 'online' || this.#state === 'closing') this.events.stanza(stanza);
+      },
+      oversized: (stanza) => {
+        if (this.#state === 'online') this.events.oversized(stanza);
+        else if (this.#state === 'opening') this.#end({ kind: 'bad-xml', fault: 'policy-violation' });
       },
       streamError: (condition) => {
         this.#endByError(condition);

@@ -15,6 +15,13 @@ interface OpenRequest {
   readonly startedMs: number;
 }
 
+/** Who asks, and where the answer goes. */
+interface Asked {
+  readonly type: string | null;
+  readonly from: IqRequest['from'];
+  readonly address: AnswerAddress;
+}
+
 /**
  * The requests of one connection. Every IQ of type get or set gets exactly one answer, whatever its handler does: by
  * the handler, by the time-out, or, when the connection is about to end, by `answerRest`. Nothing else is ever
@@ -41,18 +48,36 @@ export class IqSession {
 
   /** Takes any stanza. Never throws. */
   take(stanza: XmlElement): void {
+    const request = this.#requestOf(stanza);
+    if (request !== null) this.#takeRequest(stanza, request);
+  }
+
+  /**
+   * A stanza that was too large to be read. What a server sends may be larger than anything that its users could have
+   * sent to it, a publish with a long message in it for one: a `wait` ends nobody's registration.
+   */
+  takeOversized(stanza: XmlElement | null): void {
+    if (this.#isEnded) return;
+    const request = stanza === null ? null : this.#requestOf(stanza);
+    if (stanza === null) this.router.report.unanswerable();
+    else if (request !== null)
+      this.#answerNow(request.address, 'other', performance.now(), errorAnswer(overloaded), 'overload');
+  }
+
+  /** Null: nobody is to be answered. */
+  #requestOf(stanza: XmlElement): Asked | null {
     // Messages, presence and answers are nothing that we wait for.
-    if (this.#isEnded || !stanza.is('iq', ns.component)) return;
+    if (this.#isEnded || !stanza.is('iq', ns.component)) return null;
     const type = stanza.attribute('type');
-    if (type === 'result' || type === 'error') return;
+    if (type === 'result' || type === 'error') return null;
     const id = stanza.attribute('id');
     const to = stanza.attribute('from');
     const from = to === null ? null : parseJid(to);
     if (id === null || to === null || from === null) {
       this.router.report.unanswerable();
-      return;
+      return null;
     }
-    this.#takeRequest(stanza, type, from, { id, to, from: this.#ownAddress(stanza.attribute('to')) });
+    return { type, from, address: { id, to, from: this.#ownAddress(stanza.attribute('to')) } };
   }
 
   /** From now on new requests are put off with a `wait` error. */
@@ -86,12 +111,7 @@ export class IqSession {
     this.#noteIdle();
   }
 
-  #takeRequest(
-    stanza: XmlElement,
-    type: string | null,
-    from: IqRequest['from'],
-    address: AnswerAddress,
-  ): void {
+  #takeRequest(stanza: XmlElement, { type, from, address }: Asked): void {
     const payload = onlyElementOf(stanza);
     const startedMs = performance.now();
     if (payload === null || (type !== 'get' && type !== 'set')) {

@@ -10,6 +10,8 @@ export interface StreamEvents {
   /** The server has taken our handshake. Stanzas may follow in the same packet. */
   accepted(): void;
   stanza(stanza: XmlElement): void;
+  /** See `XmlSink`. */
+  oversized(stanza: XmlElement | null): void;
   streamError(condition: string): void;
   badXml(fault: XmlFault | 'invalid-namespace'): void;
   /** The server has closed its side of the stream. */
@@ -35,6 +37,9 @@ export function streamParserClass(limits: XmlLimits, events: StreamEvents): new 
           this.emit('element', xml('handshake', {}));
           events.accepted();
         }
+      },
+      oversized: (element) => {
+        events.oversized(element);
       },
       closed: () => {
         events.closed();

@@ -1,3 +1,4 @@
+import { StanzaSkipper } from './stanza-skipper.js';
 import { XmlElement } from './xml-element.js';
 import { decodeText, findTagEnd, hasForbiddenCharacter, readTag, type Tag } from './xml-tokens.js';
 
@@ -19,6 +20,11 @@ export interface XmlSink {
   opened(root: XmlElement): void;
   /** A child of the root, whole. */
   stanza(element: XmlElement): void;
+  /**
+   * A child of the root that was beyond a limit, when it is over: its attributes without its children; null when its
+   * own start tag was beyond a limit. Where nobody wants to know, such a child is a fault.
+   */
+  oversized?(element: XmlElement | null): void;
   /** The root's end tag. */
   closed(): void;
 }
@@ -37,6 +43,10 @@ interface Open {
   readonly scope: Scope | null;
 }
 
+/** Of one stanza. Each costs many times its few characters, in memory and time; real stanzas have some dozens. */
+const ELEMENTS_MAX = 2_000;
+/** A server writes up to six characters for one that a user has sent (`&apos;`); what is longer than that is endless. */
+const SKIPPED_STANZAS_MAX = 16;
 const LESS_THAN = 60;
 const CDATA_START = '<![CDATA[';
 const XML_SCOPE: Scope = {
@@ -48,10 +58,12 @@ const XML_SCOPE: Scope = {
 /**
  * Reads an XML stream piece by piece: root, stanzas, end. Takes only what XMPP allows (RFC 6120 section 11): no
  * document type, hence no entities but the five; no comments, no processing instructions. What it holds is bounded by
- * one stanza, whatever the peer sends. The first fault is the last: after it nothing is read any more.
+ * one stanza, whatever the peer sends. The first fault is the last: after it nothing is read any more. A stanza beyond a
+ * limit is no fault but skipped: any user of any server can make ours send such a stanza, and the others' pushes come on
+ * the same stream.
  *
- * States: before the root (an XML declaration may come) → between stanzas (white space may come) → in a stanza →
- * between stanzas … → after the root (nothing but white space).
+ * States: before the root (an XML declaration may come) → between stanzas (white space may come) → in a stanza, read or
+ * skipped → between stanzas … → after the root (nothing but white space).
  */
 export class XmlReader {
   /** Came, but is the beginning of something whose end has not come. */
@@ -65,6 +77,10 @@ export class XmlReader {
   #root: Open | null = null;
   /** Open elements below the root. */
   readonly #open: Open[] = [];
+  /** Of the stanza that is being read, so far. */
+  #elements = 0;
+  /** The stanza that is being skipped. */
+  #skipped: { readonly skipper: StanzaSkipper; readonly stanza: XmlElement | null } | null = null;
   #isClosed = false;
   #fault: XmlFault | null = null;
 
@@ -80,21 +96,63 @@ export class XmlReader {
     const input = this.#rest === '' ? text : this.#rest + text;
     let at = 0;
     while (at < input.length) {
-      const next =
-        input.charCodeAt(at) === LESS_THAN ? this.#readMarkup(input, at) : this.#readText(input, at);
+      const isSkipping = this.#skipped !== null;
+      at = isSkipping ? this.#skip(input, at) : this.#read(input, at);
       if (this.#fault !== null) return this.#fault;
-      if (next === at) break;
-      if (this.#open.length > 0 || this.#stanzaChars > 0) this.#stanzaChars += next - at;
-      if (this.#stanzaChars > this.limits.maxStanzaChars) return this.#fail('policy-violation');
-      if (this.#open.length === 0) this.#stanzaChars = 0;
-      this.#searched = 0;
-      this.#quote = 0;
-      at = next;
+      if (isSkipping || this.#skipped !== null || at === input.length) continue;
+      if (this.#stanzaChars + input.length - at <= this.limits.maxStanzaChars) break;
+      this.#giveUp(0);
     }
     this.#rest = at === input.length ? '' : input.slice(at);
-    return this.#stanzaChars + this.#rest.length > this.limits.maxStanzaChars
-      ? this.#fail('policy-violation')
-      : null;
+    return this.#fault;
+  }
+
+  /** Returns up to where it has read: what is behind has not wholly come, or is to be skipped. */
+  #read(input: string, from: number): number {
+    let at = from;
+    while (at < input.length && this.#skipped === null) {
+      const next =
+        input.charCodeAt(at) === LESS_THAN ? this.#readMarkup(input, at) : this.#readText(input, at);
+      if (next === at || this.#fault !== null) break;
+      this.#searched = 0;
+      this.#quote = 0;
+      if (this.#open.length === 0 && this.#skipped === null) this.#stanzaChars = this.#elements = 0;
+      else this.#stanzaChars += next - at;
+      if (this.#stanzaChars > this.limits.maxStanzaChars && this.#skipped === null) this.#giveUp(0);
+      at = next;
+    }
+    return at;
+  }
+
+  #skip(input: string, from: number): number {
+    if (this.#skipped === null) return from;
+    const { skipper, stanza } = this.#skipped;
+    const { kind, at } = skipper.skip(input, from);
+    this.#stanzaChars += at - from;
+    if (kind === 'forbidden') this.#fail('restricted-xml');
+    else if (this.#stanzaChars > SKIPPED_STANZAS_MAX * this.limits.maxStanzaChars)
+      this.#fail('policy-violation');
+    else if (kind === 'ended') {
+      this.#skipped = null;
+      this.#stanzaChars = this.#elements = 0;
+      this.#refuse(stanza);
+    }
+    return at;
+  }
+
+  /** The stanza is beyond a limit. `tagDepth`: 1 when a start tag was read that has not been entered. */
+  #giveUp(tagDepth: 0 | 1): void {
+    if (this.#root === null || this.#isClosed || this.sink.oversized === undefined) {
+      this.#fail('policy-violation');
+      return;
+    }
+    const stanza = this.#open[0]?.element ?? null;
+    // Nothing of it is kept from here on.
+    if (stanza !== null) stanza.children.length = 0;
+    this.#skipped = { skipper: new StanzaSkipper(this.#open.length + tagDepth), stanza };
+    this.#open.length = 0;
+    this.#searched = 0;
+    this.#quote = 0;
   }
 
   /** Returns where it ends, `at` when its end has not come. */
@@ -188,9 +246,16 @@ export class XmlReader {
     this.#isFirst = false;
     const next = found.end + 1;
     const isEmpty = input.charCodeAt(found.end - 1) === 47;
-    const tag = readTag(input.slice(at + 1, isEmpty ? found.end - 1 : found.end), this.limits.maxAttributes);
-    if (typeof tag === 'string') {
+    const { maxStanzaChars, maxAttributes } = this.limits;
+    const text = input.slice(at + 1, isEmpty ? found.end - 1 : found.end);
+    const tag = next - at > maxStanzaChars ? 'policy-violation' : readTag(text, maxAttributes);
+    if (tag === 'not-well-formed') {
       this.#fail(tag);
+      return next;
+    }
+    if (tag === 'policy-violation') {
+      if (isEmpty && this.#root !== null && this.#open.length === 0) this.#refuse(null);
+      else this.#giveUp(isEmpty ? 0 : 1);
       return next;
     }
     const open = this.#resolve(tag);
@@ -207,8 +272,9 @@ export class XmlReader {
   }
 
   #enter(open: Open, isEmpty: boolean, chars: number): void {
-    if (this.#open.length >= this.limits.maxDepth) {
-      this.#fail('policy-violation');
+    this.#elements += 1;
+    if (this.#open.length >= this.limits.maxDepth || this.#elements > ELEMENTS_MAX) {
+      this.#giveUp(isEmpty ? 0 : 1);
       return;
     }
     const parent = this.#open.at(-1);
@@ -219,8 +285,15 @@ export class XmlReader {
 
   /** `lastTagChars`: of its last tag, which is not counted yet. */
   #finish(stanza: XmlElement, lastTagChars: number): void {
-    if (this.#stanzaChars + lastTagChars > this.limits.maxStanzaChars) this.#fail('policy-violation');
+    if (this.#stanzaChars + lastTagChars > this.limits.maxStanzaChars) this.#refuse(stanza);
     else this.sink.stanza(stanza);
+  }
+
+  /** The stanza is over and was beyond a limit. */
+  #refuse(stanza: XmlElement | null): void {
+    if (stanza !== null) stanza.children.length = 0;
+    if (this.sink.oversized === undefined || this.#isClosed) this.#fail('policy-violation');
+    else this.sink.oversized(stanza);
   }
 
   #resolve(tag: Tag): Open | null {

@@ -288,13 +288,42 @@ describe('a hostile server', () => {
   const limits = { xml: { maxStanzaChars: 10_000, maxDepth: 10, maxAttributes: 8 } };
   const open = "<iq type='set' from='example' to='push.example' id='i'>";
 
+  // Users of any server can make ours send such stanzas; on the same stream come the pushes of all others.
   it.each([
-    ['a huge stanza', `${open}<a xmlns='b'>${'x'.repeat(20_000)}</a></iq>`],
-    ['a huge stanza that does not end', `${open}<a xmlns='b'>${'x'.repeat(20_000)}`],
-    ['a huge tag', `${open}<a b='${'x'.repeat(20_000)}`],
-    ['a huge name', `<${'x'.repeat(20_000)}`],
-    ['deep XML', `${open}${'<a>'.repeat(11)}`],
-    ['many attributes', `<iq ${Array.from({ length: 9 }, (_, i) => `a${i}='x'`).join(' ')}/>`],
+    ['a huge stanza', 'wait/resource-constraint', `${open}<a xmlns='b'>${'x'.repeat(20_000)}</a></iq>`],
+    ['a huge tag in a stanza', 'wait/resource-constraint', `${open}<a b='${'x'.repeat(20_000)}'/></iq>`],
+    ['deep XML', 'wait/resource-constraint', `${open}${'<a>'.repeat(100)}${'</a>'.repeat(100)}</iq>`],
+    [
+      'many attributes',
+      'wait/resource-constraint',
+      `${open}<a ${Array.from({ length: 9 }, (_, i) => `a${i}='x'`).join(' ')}/></iq>`,
+    ],
+    ['many elements', 'wait/resource-constraint', `${open}<a>${'<b/>'.repeat(2_100)}</a></iq>`],
+    ['a huge message', null, `<message from='a@b' to='push.example' id='i'>${'x'.repeat(20_000)}</message>`],
+    ['a huge answer', null, `${open.replace('set', 'result')}${'x'.repeat(20_000)}</iq>`],
+    ['a huge name', null, `<${'x'.repeat(20_000)}/>`],
+    [
+      'a stanza of many attributes',
+      null,
+      `<iq type='get' id='i' from='a@b' ${Array.from({ length: 9 }, (_, i) => `a${i}='x'`).join(' ')}/>`,
+    ],
+  ])('that passes on %s is answered, if at all, and kept', async (_, error, evil) => {
+    const server = await serverWith();
+    const { report } = started([entryAt(server.port)], { options: limits });
+    const connection = await server.nthOnline(1);
+    for (let times = 0; times < 3; times += 1) {
+      connection.write(evil);
+      await connection.ask(publish(`after-${times}`));
+    }
+    expect(connection.answersTo('i').map(errorOf)).toEqual(error === null ? [] : [error, error, error]);
+    expect(report.ends).toEqual([]);
+  });
+
+  it.each([
+    ['a stanza that does not end', `${open}<a xmlns='b'>${'x'.repeat(200_000)}`],
+    ['a tag that does not end', `${open}<a b='${'x'.repeat(200_000)}`],
+    ['a name that does not end', `<${'x'.repeat(200_000)}`],
+    ['elements without end', `${open}${'<a>'.repeat(100_000)}`],
     ['a document type', '<!DOCTYPE a [<!ENTITY b "c">]>'],
     ['an entity', `${open}<a xmlns='b'>&b;</a></iq>`],
     ['a comment', '<!-- a -->'],

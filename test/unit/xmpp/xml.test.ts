@@ -91,6 +91,77 @@ describe('the reader of XML streams', () => {
   });
 });
 
+describe('a stanza beyond a limit', () => {
+  /** Whoever wants to know of such stanzas: they are told of, and everything behind them is read. */
+  function readOn(pieces: Iterable<string>): { events: string[]; fault: XmlFault | null } {
+    const events: string[] = [];
+    const reader = new XmlReader(limits, {
+      opened: ({ name }) => events.push(`+${name}`),
+      stanza: ({ name }) => events.push(name),
+      oversized: (stanza) => events.push(`!${stanza?.name ?? ''} ${stanza?.children.length ?? ''}`),
+      closed: () => events.push('-'),
+    });
+    let fault: XmlFault | null = null;
+    for (const piece of pieces) fault = reader.write(piece);
+    return { events, fault };
+  }
+
+  const long = 'x'.repeat(200);
+  it.each([
+    ['deep', '<a><b><c><d></d></c></b></a>', '!a 0'],
+    ['deep, by an empty element', '<a><b><c><d/></c></b></a>', '!a 0'],
+    ['deep by far', `<a>${'<b>'.repeat(60)}${'</b>'.repeat(60)}</a>`, '!a 0'],
+    ['of many attributes', "<a b='' c='' d='' e=''/>", '! '],
+    ['of many attributes, not empty', "<a b='' c='' d='' e=''><a/></a>", '! '],
+    ['of many attributes further in', "<a><b b='' c='' d='' e=''><c/></b></a>", '!a 0'],
+    ['of many attributes in an empty element', "<a><b b='' c='' d='' e='/>'/></a>", '!a 0'],
+    ['long', `<a>${long}</a>`, '!a 0'],
+    ['long with its last tag', `<a>${'x'.repeat(96)}</a >`, '!a 0'],
+    ['long in a tag', `<a><b c='${long}>/>'/></a>`, '!a 0'],
+    ['long in its own tag', `<a b="${long}'/>"/>`, '! '],
+    ['long in its own tag, not empty', `<a b='${long}'><c/></a>`, '! '],
+    ['long in its name', `<${long}/>`, '! '],
+    ['long in CDATA', `<a><![CDATA[${long}]></a>]]]]></a>`, '!a 0'],
+    ['long with tricks', `<a>${long}<b a='>' c="</a>">></b><c/ ></c ><![CDATA[</a>]]></a>`, '!a 0'],
+  ])('(%s) is skipped, whatever pieces it comes in, and the next is read', (_, evil, told) => {
+    const input = `<r><z/>${evil}<y/> ${evil}<x></x></r>`;
+    const expected = { events: ['+r', 'z', told, 'y', told, 'x', '-'], fault: null };
+    expect(readOn([input])).toEqual(expected);
+    expect(readOn(input)).toEqual(expected);
+    for (let at = 1; at < input.length; at += 7) {
+      expect(readOn([input.slice(0, at), input.slice(at)])).toEqual(expected);
+    }
+  });
+
+  it('may be of very many elements', () => {
+    const reader = { ...limits, maxStanzaChars: 1_000_000 };
+    const counts = { read: 0, oversized: 0 };
+    const xml = new XmlReader(reader, {
+      opened: () => 0,
+      stanza: () => (counts.read += 1),
+      oversized: () => (counts.oversized += 1),
+      closed: () => 0,
+    });
+    expect(xml.write(`<r><a>${'<b/>'.repeat(1_900)}</a>`.repeat(1))).toBeNull();
+    expect(xml.write(`<a>${'<b/>'.repeat(100_000)}</a><a>${'<b/>'.repeat(1_900)}</a>`)).toBeNull();
+    expect(counts).toEqual({ read: 2, oversized: 1 });
+  });
+
+  it.each<[string, XmlFault]>([
+    [`<r><a>${'x'.repeat(5_000)}`, 'policy-violation'],
+    [`<r><a>${'<a>'.repeat(5_000)}`, 'policy-violation'],
+    [`<r b='${long}'>`, 'policy-violation'],
+    ["<r b='' c='' d='' e=''>", 'policy-violation'],
+    [`<r><a>${long}<!-- x --></a>`, 'restricted-xml'],
+    [`<r><a>${long}<?x y?></a>`, 'restricted-xml'],
+    [`<r><a>${long}<!DOCTYPE`, 'restricted-xml'],
+    ['<r><a><a><a><a>\u0001', 'not-well-formed'],
+  ])('has an end, and does not allow what nothing allows: %#', (input, fault) => {
+    expect(readOn([input]).fault).toBe(fault);
+    expect(readOn(input).fault).toBe(fault);
+  });
+});
+
 describe('markup', () => {
   it('escapes what would break it', () => {
     const value = '<a> & "b" \'c\'\t\r\n';
