@@ -86,6 +86,9 @@ export const changeDevices = statement(
 /** Null: there are none yet. */
 export const lastRevision = statement('xmpp_device_last_revision', 'SELECT max(revision) FROM xmpp_devices');
 
+/** Of the sequence, which outlives the rows: the last ones may be dropped. */
+export const drawnRevision = statement('xmpp_device_drawn_revision', 'SELECT last_value FROM xmpp_revisions');
+
 /**
  * At most $2 rows in the order of revisions, of those after $1, the removed ones too (see `findDevices`); a page also ends
  * when the service data before a row exceeds $3 bytes. Answers the last revision (null: the end) and the rows, packed.

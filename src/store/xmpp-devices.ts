@@ -13,6 +13,7 @@ import {
   changeDevices,
   countDeadDevices,
   devicePage,
+  drawnRevision,
   dropRemovedDevices,
   findDevices,
   lastRevision,
@@ -96,6 +97,11 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
 
   async changesSince(revision: number, limit: number): Promise<readonly StoredDevice[]> {
     return (await this.#page(revision, limit))?.devices ?? [];
+  }
+
+  async drawnRevision(): Promise<number> {
+    const [row] = await this.database.rows(drawnRevision);
+    return numberCell(row, 0);
   }
 
   async find(nodes: readonly string[]): Promise<readonly StoredDevice[]> {

@@ -9,6 +9,8 @@ export type KnownDevice = Omit<XmppDevice, 'sealedSecret'>;
 
 /** Removals that are remembered until the poll has passed them; of more, the oldest is forgotten until it comes by poll. */
 const REMOVALS_MAX = 100_000;
+/** Before the first one. */
+const NO_REVISION = -1;
 
 /**
  * All living devices in memory: what the table holds, for publishes to be answered without asking anybody. Rows come from
@@ -31,7 +33,7 @@ export class XmppDirectory {
   readonly #removed = new Map<string, number>();
   /** Places whose notes are not written yet. */
   readonly #noted = new Set<number>();
-  #revision = -1;
+  #revision = NO_REVISION;
   #size = 0;
   #bytes = 0;
 
@@ -105,7 +107,7 @@ export class XmppDirectory {
     }
     if (entry === undefined && revision <= this.#revision) return false;
     const id = keyText(device.key);
-    if (revision <= (this.#removed.get(id) ?? -1)) return false;
+    if (revision <= (this.#removed.get(id) ?? NO_REVISION)) return false;
     this.#removed.delete(id);
     this.#put(device, revision, entry);
     return true;
@@ -117,6 +119,38 @@ export class XmppDirectory {
     if (upTo <= this.#revision) return;
     this.#revision = upTo;
     for (const [id, revision] of this.#removed) if (revision <= upTo) this.#removed.delete(id);
+  }
+
+  /** Whether the row is that from which the device here is. Of a table that was put back, another one may have its revision. */
+  isFrom({ device, revision }: StoredDevice): boolean {
+    const entry = this.#entryOf(device.key);
+    if (entry === undefined || this.#columns.number(entry.place, 'revision') !== revision) return false;
+    const { token, secretHash, registeredAtMs, renewedAtMs } = this.#deviceOf(entry);
+    return (
+      token === device.token &&
+      secretHash.equals(device.secretHash) &&
+      registeredAtMs === device.registeredAtMs &&
+      renewedAtMs === device.renewedAtMs
+    );
+  }
+
+  /**
+   * The table is not the one any more from which all this came: it was put back. Whatever it has from now on counts as new.
+   * What only memory knows stays until then: its device, and its user's server, know nothing of that.
+   */
+  startOver(): void {
+    this.#revision = NO_REVISION;
+    this.#removed.clear();
+    for (const entry of this.#entries) {
+      if (entry !== undefined) this.#columns.set(entry.place, 'revision', NO_REVISION);
+    }
+  }
+
+  /** The table does not have it: then it goes, unless it was seen since `startOver`. */
+  dropUnseen(key: DeviceKey): void {
+    const entry = this.#entryOf(key);
+    if (entry !== undefined && this.#columns.number(entry.place, 'revision') === NO_REVISION)
+      this.#drop(entry);
   }
 
   /** What became of a push. Nothing happens when the device is gone. */
@@ -156,7 +190,7 @@ export class XmppDirectory {
     for (const entry of this.#entries) if (entry !== undefined) this.#drop(entry);
     this.#entries = [];
     this.#removed.clear();
-    this.#revision = -1;
+    this.#revision = NO_REVISION;
   }
 
   #entryOf(key: DeviceKey): Entry | undefined {
@@ -238,7 +272,7 @@ export class XmppDirectory {
   #rememberRemoval(key: DeviceKey, revision: number): void {
     if (revision <= this.#revision) return;
     const id = keyText(key);
-    const known = this.#removed.get(id) ?? -1;
+    const known = this.#removed.get(id) ?? NO_REVISION;
     if (revision > known) this.#removed.set(id, revision);
     if (this.#removed.size <= REMOVALS_MAX) return;
     const [oldest = ''] = this.#removed.keys();

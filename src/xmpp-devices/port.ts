@@ -69,6 +69,11 @@ export interface XmppDeviceStore {
    * kept. Nothing that commits later ever has a lower revision.
    */
   changesSince(revision: number, limit: number): Promise<readonly StoredDevice[]>;
+  /**
+   * The last revision that was drawn, about: never lower than one that `changesSince` has answered with, unless the database
+   * was put back to what it was before.
+   */
+  drawnRevision(): Promise<number>;
   /** Those of these nodes that live. */
   find(nodes: readonly string[]): Promise<readonly StoredDevice[]>;
   /** Times of pushes, for operators; no change in the sense of `revision`. */

@@ -120,8 +120,8 @@ export class XmppRegistry implements Registrations {
   }
 
   /** Asks the table for what it has of these nodes, and takes it over. Rejects as the store does. */
-  lookUp(nodes: readonly string[]): Promise<void> {
-    return this.#sync.lookUp(nodes);
+  async lookUp(nodes: readonly string[]): Promise<void> {
+    await this.#sync.lookUp(nodes);
   }
 
   /** Who lives as long as this token of this service: devices of several types may. */
@@ -233,17 +233,18 @@ export class XmppRegistry implements Registrations {
 
   /** Answered null, it may have gone another way, such as by another process: the table says. */
   async #tokenDied({ key, node, token }: KnownDevice, sinceMs: number): Promise<boolean> {
-    const { store, clock, directory, report } = this.deps;
+    const { clock, directory, report } = this.deps;
     const nowMs = clock.nowMs();
     const removed = await this.#change('token-died', { kind: 'token-died', key, token, sinceMs, nowMs });
     if (removed !== null) {
       report.died();
       return true;
     }
-    const rows = await this.#failures.counted('token-died', () => store.find([node]));
-    for (const row of rows) directory.apply(row);
+    const rows = await this.#sync.lookUp([node], 'token-died');
     const id = keyText(key);
-    return !rows.some(({ device }) => keyText(device.key) === id);
+    if (rows.some(({ device }) => keyText(device.key) === id)) return false;
+    directory.dropUnseen(key);
+    return true;
   }
 
   async #change(use: StoreUse, change: DeviceChange): Promise<StoredDevice | null> {

@@ -27,6 +27,14 @@ export class StoreFailures {
     }
   }
 
+  /** The database lacks what it had committed. */
+  wasPutBack(): void {
+    this.deps.log.error(
+      'devices of XMPP users: the database lacks changes that it had (a standby took over, or a backup was restored); ' +
+        'all devices are read again',
+    );
+  }
+
   /** That the database is away is its own business to say. A fault's message may quote what must not be in a log. */
   log(use: StoreUse, error: unknown): void {
     const fault = error instanceof Error ? error.name : typeof error;

@@ -92,6 +92,10 @@ export class MemoryXmppStore implements XmppDeviceStore {
     );
   }
 
+  drawnRevision(): Promise<number> {
+    return this.#call('drawn', null, () => this.#revision);
+  }
+
   note(notes: readonly PushNote[]): Promise<void> {
     return this.#call('note', notes, () => {
       for (const { key, lastPushAtMs, lastErrorAtMs } of notes) {
@@ -131,6 +135,17 @@ export class MemoryXmppStore implements XmppDeviceStore {
       }
       return dropped;
     });
+  }
+
+  /** For later: makes the table what it is now, as a standby does that had not heard of the last changes. */
+  backUp(): () => void {
+    const rows = [...this.#rows];
+    const revision = this.#revision;
+    return () => {
+      this.#rows.clear();
+      for (const [id, row] of rows) this.#rows.set(id, row);
+      this.#revision = revision;
+    };
   }
 
   /** What lives, as it is now. */
