@@ -289,6 +289,10 @@ describeWithPostgres('a whole run with XMPP servers at the most talkative level'
         connection.write(`<presence from='${node}@${domain}' to='${strange.domain}/${secret}'/>`);
         connection.write(`<iq type='set' from='${domain}' to='${strange.domain}'>${publish}</iq>`);
         connection.write(`<iq type='set' from='@${node}@@' to='${strange.domain}' id='x'>${publish}</iq>`);
+        // Too long: passed over.
+        connection.write(
+          `<iq type='set' from='${domain}' to='${strange.domain}' id='long'>${pubsub(secret.repeat(400))}</iq>`,
+        );
         // Every way to end a stream, with something secret in its last words.
         const ends = [
           `<stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>${secret}</text></stream:error></stream:stream>`,
@@ -296,7 +300,7 @@ describeWithPostgres('a whole run with XMPP servers at the most talkative level'
           `<iq from='${domain}' id='${secret}'><not-closed></iq>`,
           `<iq from='${domain}' secret='${secret}' secret='${node}'/>`,
           `<!DOCTYPE ${node} [<!ENTITY e '${secret}'>]>`,
-          `<message from='${domain}'><body>${secret.repeat(400)}</body></message>`,
+          `<message from='${domain}'><body>${secret.repeat(10_000)}</body></message>`,
         ];
         for (const [index, end] of ends.entries()) {
           const present = await simulated.nthOnline(index + 1);

@@ -1,10 +1,10 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describeWithPostgres } from '../simulators/databases.js';
 import { eventually } from '../simulators/eventually.js';
 import type { ServerProcess } from '../simulators/server-process.js';
 import { describeWithEjabberd, describeWithProsody } from '../simulators/xmpp/describe-servers.js';
 import type { EjabberdProcess } from '../simulators/xmpp/ejabberd-process.js';
-import type { ProsodyProcess } from '../simulators/xmpp/prosody-process.js';
+import type { RealXmppServer } from '../simulators/xmpp/real-server.js';
 import { publishAnswers, untilArrived, untilConnected, XmppScene, type Away } from './xmpp-support.js';
 
 // Servers start several times, which takes a while on a busy machine.
@@ -13,17 +13,6 @@ vi.setConfig({ testTimeout: 90_000 });
 const USERS = 5;
 /** More than Prosody forgives where an answer counts against a registration. */
 const MANY = 20;
-
-let scene: XmppScene | null = null;
-afterEach(async () => {
-  await scene?.close();
-  scene = null;
-});
-
-async function start(...args: Parameters<typeof XmppScene.start>): Promise<XmppScene> {
-  scene = await XmppScene.start(...args);
-  return scene;
-}
 
 const severalAway = (at: XmppScene): Promise<Away[]> =>
   Promise.all(Array.from({ length: USERS }, () => at.away()));
@@ -68,52 +57,76 @@ class Stream {
   }
 }
 
-function atProsody(real: () => ProsodyProcess, databaseUrl: () => Promise<string | null>): void {
-  it.each(['SIGTERM', 'SIGKILL'] as const)(
-    'a %s in the midst of messages, and messages while we are away, end nothing',
-    async (signal) => {
-      const at = await start(real(), { databaseUrl: await databaseUrl() });
-      const all = await severalAway(at);
-      const stream = new Stream(at, all);
-      await eventually(() => arrivedOf(all) > USERS * 3);
-      // Whoever has got node and secret by now is known after whatever happens next.
-      const [last, lateComer] = [await at.away(), await at.user()];
-      const device = at.newDevice('fcm');
-      const address = await at.register(lateComer, device);
-      await at.server.kill(signal);
-      await stream.stop();
-      const unheard = Array.from({ length: MANY }, (_, n) => `nobody there ${n}`);
-      for (const away of [...all, last]) await at.send(away, ...unheard);
-      const before = arrivedOf(all);
-
-      at.server.launch();
-      await at.server.ready();
-      await untilConnected(at.server, 1);
-      await expectRegistered(at, [...all, last]);
-      await lateComer.enablePush(address);
-      await lateComer.goAway();
-      const late: Away = { account: lateComer.account, device, address };
-      for (const away of [...all, last, late]) await at.send(away, 'hello again');
-      for (const away of [last, late]) await untilArrived(away, 1);
-      await eventually(() => arrivedOf(all) >= before + USERS, { what: 'a push for each' });
-      await expectRegistered(at, [...all, last, late]);
-      expect(await publishAnswers(at.server, 'refused')).toBe(0);
-    },
-  );
+interface Place {
+  readonly databaseUrl: () => Promise<string | null>;
+  readonly connections?: number;
 }
 
-describe('our restarts at Prosody (embedded)', () => {
-  describeWithProsody('one process', (real) => atProsody(real, () => Promise.resolve(null)));
+/** One scene for the tests of a suite; what they stop they start again. */
+function sceneFor(real: () => RealXmppServer, { databaseUrl, ...options }: Place): () => XmppScene {
+  let scene: XmppScene | null = null;
+  beforeAll(async () => {
+    scene = await XmppScene.start(real(), { ...options, databaseUrl: await databaseUrl() });
+  });
+  afterEach(() => scene?.usersLeave());
+  afterAll(() => scene?.close());
+  return () => {
+    if (scene === null) throw new Error('the scene is set before the first test');
+    return scene;
+  };
+}
+
+/** `signal`: what ends our process, whose place nobody takes. */
+async function endAtProsody(at: XmppScene, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  const all = await severalAway(at);
+  const stream = new Stream(at, all);
+  await eventually(() => arrivedOf(all) > USERS * 3);
+  // Whoever has got node and secret by now is known after whatever happens next.
+  const [last, lateComer] = [await at.away(), await at.user()];
+  const device = at.newDevice('fcm');
+  const address = await at.register(lateComer, device);
+  await at.server.kill(signal);
+  await stream.stop();
+  const unheard = Array.from({ length: MANY }, (_, n) => `nobody there ${n}`);
+  for (const away of [...all, last]) await at.send(away, ...unheard);
+
+  at.server.launch();
+  await at.server.ready();
+  await untilConnected(at.server, 1);
+  await expectRegistered(at, [...all, last]);
+  await lateComer.enablePush(address);
+  await lateComer.goAway();
+  const late: Away = { account: lateComer.account, device, address };
+  const before = arrivedOf(all);
+  for (const away of [...all, last, late]) await at.send(away, 'hello again');
+  for (const away of [last, late]) await untilArrived(away, 1);
+  await eventually(() => arrivedOf(all) === before + USERS, { what: 'a push for each' });
+  await expectRegistered(at, [...all, last, late]);
+  expect(await publishAnswers(at.server, 'refused')).toBe(0);
+}
+
+describe('our restarts (embedded)', () => {
+  describeWithProsody('one process', (real) => {
+    const scene = sceneFor(real, { databaseUrl: () => Promise.resolve(null) });
+
+    it('is killed in the midst of messages: nothing ends, and all that was answered is known', () =>
+      endAtProsody(scene(), 'SIGKILL'));
+  });
 });
 
 describeWithPostgres('our restarts', (postgres) => {
   const databaseUrl = (): Promise<string> => postgres().createDatabase();
 
   describeWithProsody('one process', (real) => {
-    atProsody(real, databaseUrl);
+    const scene = sceneFor(real, { databaseUrl });
 
-    it('another process takes the place of one that is killed', async () => {
-      const at = await start(real(), { databaseUrl: await databaseUrl() });
+    it.each(['SIGTERM', 'SIGKILL'] as const)(
+      'gets a %s in the midst of messages: nothing ends, and all that was answered is known',
+      (signal) => endAtProsody(scene(), signal),
+    );
+
+    it('is killed, and another one takes its place', async () => {
+      const at = scene();
       const another = await at.startAnother();
       const all = await severalAway(at);
       // It has tried, and Prosody has one place only.
@@ -128,17 +141,16 @@ describeWithPostgres('our restarts', (postgres) => {
   });
 
   describeWithEjabberd('two processes', (real) => {
-    it('one of them is killed, and one stopped, in the midst of messages: no registration ends', async () => {
-      const at = await start(real(), { databaseUrl: await databaseUrl(), connections: 1 });
+    const scene = sceneFor(real, { databaseUrl, connections: 1 });
+
+    it('of which one is killed, and one stopped, in the midst of messages: no registration ends', async () => {
+      const at = scene();
       const [first, second] = [at.server, await at.startAnother()];
       const all = await severalAway(at);
       const stream = new Stream(at, all);
-      const shares = async (): Promise<number[]> => [
-        await publishAnswers(first, 'result'),
-        await publishAnswers(second, 'result'),
-      ];
-      await eventually(async () => Math.min(...(await shares())) > USERS, { what: 'publishes at both' });
-
+      const busy = (server: ServerProcess): Promise<unknown> =>
+        eventually(async () => (await publishAnswers(server, 'result')) > USERS);
+      await Promise.all([busy(first), busy(second)]);
       const killed = await endOne(real(), stream, first, 'SIGKILL');
       await expectRegistered(at, all);
       expect(await publishAnswers(second, 'refused')).toBe(0);
@@ -147,12 +159,12 @@ describeWithPostgres('our restarts', (postgres) => {
       await first.ready();
       await untilConnected(first, 1);
       const again = new Stream(at, all);
-      await eventually(async () => (await publishAnswers(first, 'result')) > USERS);
+      await busy(first);
       const stopped = await endOne(real(), again, second, 'SIGTERM');
       await expectRegistered(at, all);
       expect(await publishAnswers(first, 'refused')).toBe(0);
       console.log(
-        `ejabberd, two processes: kill -9 lost ${killed.lost} of at most ${killed.atStake} pushes in flight, ` +
+        `ejabberd, two processes: a kill -9 cost ${killed.lost} of ${killed.atStake} pushes on their way, ` +
           `a stop ${stopped.lost} of ${stopped.atStake}`,
       );
 
@@ -163,8 +175,10 @@ describeWithPostgres('our restarts', (postgres) => {
   });
 
   describeWithEjabberd('one process', (real) => {
+    const scene = sceneFor(real, { databaseUrl });
+
     it('is killed: the registrations survive of those who get no message until it is back', async () => {
-      const at = await start(real(), { databaseUrl: await databaseUrl() });
+      const at = scene();
       const [quiet, other, unlucky] = [await at.away(), await at.away(), await at.away()];
       for (const away of [quiet, unlucky]) await at.send(away, 'hello');
       await eventually(() => arrivedOf([quiet, unlucky]) === 2);
