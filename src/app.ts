@@ -6,12 +6,14 @@ import { createAppHive, openAppHive } from './app/hive.js';
 import { openIdentity } from './app/identity.js';
 import { createLegacy } from './app/legacy.js';
 import { createNotices } from './app/notices.js';
+import { fitOpenFiles } from './app/open-files.js';
 import { DRAIN_GRACE_MS, START_UP_MS } from './app/options.js';
 import { openStorage } from './app/storage.js';
 import { createSurroundings, type Surroundings } from './app/surroundings.js';
 import { createUwpx } from './app/uwpx.js';
 import { createXmpp } from './app/xmpp.js';
 import type { Config } from './config/types.js';
+import { openFilesLimit } from './lifecycle/open-files.js';
 import { releaseStartUpMemory } from './lifecycle/start-up-memory.js';
 import { SubscriptionIndex } from './subscription-index/subscription-index.js';
 import type { Log } from './telemetry/log.js';
@@ -24,11 +26,16 @@ export interface App {
   stop(): Promise<void>;
 }
 
+const TOO_FEW_OPEN_FILES =
+  'the limit of open files is too low for the configuration: fewer clients are let in; raise it (LimitNOFILE= of systemd, --ulimit nofile= of a container, ulimit -n) or lower these options';
+
 /**
  * The whole program: every part, built and started in order, stopped in the opposite one. Rejects with `StartError`,
  * or an error of the store, when something outside keeps it from starting; what was started is stopped again.
  */
-export async function startApp(config: Config, { log }: { readonly log: Log }): Promise<App> {
+export async function startApp(whole: Config, { log }: { readonly log: Log }): Promise<App> {
+  const { config, shortage } = fitOpenFiles(whole, openFilesLimit());
+  if (shortage !== null) log.warn(shortage, TOO_FEW_OPEN_FILES);
   const around = createSurroundings(config, log);
   try {
     return await start(around);

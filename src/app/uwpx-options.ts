@@ -117,6 +117,10 @@ const listenerLimits = (uwpx: UwpxConfig): ListenerLimits => ({
   handshakeTimeoutMs: uwpx.handshakeTimeoutMs,
   connectionsMax: uwpx.maxConnections,
   connectionsPerAddress: uwpx.maxConnectionsPerAddress,
+  // A message for each is what clients do; the other half is for those that try again.
+  newConnectionsBurst: 2 * uwpx.messagesBurst,
+  newConnectionsPerMinute: 2 * uwpx.messagesPerMinute,
+  rememberedSenders: uwpx.maxSendersTracked,
   handshakesMax: uwpx.maxHandshakes,
   certificateCheckMs: uwpx.certificateCheckSeconds * 1000,
   ticketLifetimeMs: uwpx.ticketLifetimeHours * HOUR_MS,

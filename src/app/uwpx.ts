@@ -99,6 +99,7 @@ export function createUwpx(
       answer: (message, sender) => door.answer(message, sender),
       classify: createAddressClassifier(settings.exempt),
       randomBytes,
+      clock,
       metrics,
       log,
     },

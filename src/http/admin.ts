@@ -128,6 +128,8 @@ export function createAdminServer(options: AdminServerOptions, deps: AdminServer
   return {
     async listen() {
       await server.listen({ host: options.host, port: options.port });
+      // An accept that fails (no open files are left) is the client's trouble, and shown at the door for clients.
+      server.server.on('error', () => undefined);
       return boundAddress(server.server);
     },
     close: async () => {

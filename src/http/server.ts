@@ -157,6 +157,18 @@ export async function createHttpServer(
   return {
     async listen() {
       await server.listen({ host: options.host, port: options.port });
+      // Without anybody who listens, an accept that fails (no open files or memory are left) would end the process.
+      server.server.on('error', (error: NodeJS.ErrnoException) =>
+        sampled.note('listener', (occurrences) =>
+          log.warn({ failure: error.code, occurrences }, 'HTTP: a connection could not be accepted'),
+        ),
+      );
+      server.server.on('drop', () => {
+        metrics.httpConnectionsRefused.add();
+        sampled.note('full', (occurrences) =>
+          log.warn({ occurrences }, 'HTTP: a connection was refused, there are http.maxConnections'),
+        );
+      });
       return boundAddress(server.server);
     },
     inProgress: () => admission.inProgress,

@@ -176,7 +176,7 @@ export class Metrics {
   // UWPX clients.
   readonly uwpxConnections = this.#family(
     'waggle_uwpx_connections_total',
-    'connections to the UWPX listener by what became of them at first: secured, full, address-full, evicted, handshake-failed, handshake-timeout, gone, stopped',
+    'connections to the UWPX listener by what became of them at first: secured, full, address-full, limited: too many of one address in a while, evicted, handshake-failed, handshake-timeout, gone, stopped',
     'result',
   );
   readonly uwpxClosed = this.#family(
@@ -223,6 +223,10 @@ export class Metrics {
     'waggle_http_requests_total',
     'answered client requests by result',
     'result',
+  );
+  readonly httpConnectionsRefused = this.#tally(
+    'waggle_http_connections_refused_total',
+    'client connections closed at once because there were http.maxConnections already',
   );
   readonly onionRequests = this.#family('waggle_onion_requests_total', 'onion requests by result', 'result');
 

@@ -1,6 +1,6 @@
 import type { UwpxSender } from './port.js';
 
-export type Admission = 'admitted' | 'full' | 'address-full';
+export type Admission = 'admitted' | 'full' | 'address-full' | 'limited';
 
 /** How many connections there are, of all and of each address. */
 export class ConnectionCount {

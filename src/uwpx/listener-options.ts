@@ -30,6 +30,12 @@ export interface ListenerLimits extends ConnectionLimits {
   readonly handshakeTimeoutMs: number;
   readonly connectionsMax: number;
   readonly connectionsPerAddress: number;
+  /** Connections that one address may make at once, after a rest: each costs us a handshake, and the other end little … */
+  readonly newConnectionsBurst: number;
+  /** … and in the long run. */
+  readonly newConnectionsPerMinute: number;
+  /** Addresses whose connections are remembered for that. */
+  readonly rememberedSenders: number;
   /** Connections whose handshake is not done; a further one takes the place of the oldest. */
   readonly handshakesMax: number;
   /** How often the files of certificate and key are looked at for a change. */
@@ -50,6 +56,9 @@ export const defaultListenerLimits: ListenerLimits = {
   handshakeTimeoutMs: 10_000,
   connectionsMax: 4_096,
   connectionsPerAddress: 64,
+  newConnectionsBurst: 240,
+  newConnectionsPerMinute: 240,
+  rememberedSenders: 100_000,
   handshakesMax: 512,
   certificateCheckMs: 60_000,
   ticketLifetimeMs: 86_400_000,

@@ -6,16 +6,19 @@ import {
   type Socket,
 } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import type { Clock } from '../domain/clock.js';
 import { fail, ok, type Result } from '../domain/result.js';
 import type { RandomBytes } from '../crypto/sodium.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { SampledLog } from '../telemetry/sampled-log.js';
 import { codeOf, isSameCertificate, readCertificate, type Certificate } from './certificate.js';
 import { ConnectionCount, type Admission } from './connection-count.js';
 import { LineConnection } from './line-connection.js';
 import type { ListenerLimits, UwpxAddress } from './listener-options.js';
 import type { UwpxSender } from './port.js';
 import type { UwpxReply } from './service.js';
+import { TokenBuckets } from './token-buckets.js';
 
 export interface ListenerParts {
   /** See `UwpxService.answer`. */
@@ -23,6 +26,7 @@ export interface ListenerParts {
   /** What limits count an address as. */
   readonly classify: (address: string) => UwpxSender;
   readonly randomBytes: RandomBytes;
+  readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Log;
 }
@@ -46,6 +50,8 @@ const TICKET_KEY_BYTES = 48;
  */
 export class UwpxListener {
   readonly #count: ConnectionCount;
+  readonly #newConnections: TokenBuckets;
+  readonly #sampled: SampledLog;
   /** Oldest first. */
   readonly #newcomers = new Map<string, Newcomer>();
   readonly #connections = new Set<LineConnection>();
@@ -63,6 +69,12 @@ export class UwpxListener {
     private readonly limits: ListenerLimits,
   ) {
     this.#count = new ConnectionCount(limits);
+    this.#newConnections = new TokenBuckets({
+      burst: limits.newConnectionsBurst,
+      perHour: limits.newConnectionsPerMinute * 60,
+      maxKeys: limits.rememberedSenders,
+    });
+    this.#sampled = new SampledLog(parts.clock);
     this.#ticketKeys = parts.randomBytes(TICKET_KEY_BYTES);
   }
 
@@ -94,7 +106,7 @@ export class UwpxListener {
       return fail(`cannot listen on port ${this.address.port} (${codeOf(error)})`);
     }
     tcp.removeAllListeners('error');
-    tcp.on('error', (error) => this.parts.log.warn({ failure: codeOf(error) }, 'UWPX: listener in trouble'));
+    tcp.on('error', (error) => this.#noteTrouble(error));
     this.#tcp = tcp;
     this.#repeat(this.limits.certificateCheckMs, () => void this.reloadCertificate());
     this.#repeat(this.limits.ticketLifetimeMs, () => this.#renewTicketKeys());
@@ -152,7 +164,7 @@ export class UwpxListener {
       return;
     }
     const sender = this.parts.classify(address);
-    const admission = this.#count.admit(sender);
+    const admission = this.#admissionOf(sender);
     if (admission !== 'admitted') {
       this.#refuse(socket, admission);
       return;
@@ -167,6 +179,21 @@ export class UwpxListener {
       if (this.#newcomers.get(key) === newcomer) this.#dismiss(key, 'gone');
     });
     this.#tls.emit('connection', socket);
+  }
+
+  #admissionOf(sender: UwpxSender): Admission {
+    const isLimited = !sender.isExempt && !this.#newConnections.take(sender.key, this.parts.clock.nowMs());
+    return isLimited ? 'limited' : this.#count.admit(sender);
+  }
+
+  /** While no open files are left, every connection is trouble. */
+  #noteTrouble(error: Error): void {
+    this.#sampled.note('listener', (occurrences) =>
+      this.parts.log.warn(
+        { failure: codeOf(error), occurrences },
+        'UWPX: a connection could not be accepted',
+      ),
+    );
   }
 
   #refuse(socket: Socket, result: Dismissal | Admission): void {

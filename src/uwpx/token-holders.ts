@@ -11,6 +11,7 @@ export interface ChannelHolder {
 
 /** The devices of UWPX, for whoever removes what a provider calls dead. */
 export class UwpxTokenHolders {
+  readonly withoutProof = 'clients of XMPP servers';
   #devices = 0;
 
   constructor(

@@ -3,6 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/domain/clock.js';
 import { createRandomBytes } from '../../src/crypto/sodium.js';
 import { silentLog } from '../../src/telemetry/log.js';
 import { defaultListenerLimits } from '../../src/uwpx/listener-options.js';
@@ -371,6 +372,22 @@ describe('limits', () => {
     expect(countsOf(door.metrics.uwpxConnections)).toEqual({ secured: 3, full: 1 });
   });
 
+  it('refuse connections of an address that makes them one after the other', async () => {
+    await open({ listener: { newConnectionsBurst: 4, newConnectionsPerMinute: 1 } });
+    const ask = async (): Promise<void> => {
+      const client = await door.connect();
+      await client.request(JSON.parse(setChannel('d')));
+      client.destroy();
+    };
+    for (let times = 0; times < 4; times += 1) await ask();
+    await expect(door.connect()).rejects.toThrow();
+    await expect(door.connect()).rejects.toThrow();
+    expect(countsOf(door.metrics.uwpxConnections)).toEqual({ secured: 4, limited: 2 });
+    await door.close();
+    await open({ listener: { newConnectionsBurst: 1, newConnectionsPerMinute: 1 }, isExempt: true });
+    for (let times = 0; times < 4; times += 1) await ask();
+  });
+
   it('let a new handshake take the place of the oldest that is not done', async () => {
     await open({ listener: { handshakesMax: 10 } });
     const idle = await Promise.all(Array.from({ length: 10 }, () => door.connectTcp()));
@@ -557,6 +574,7 @@ describe('the door', () => {
           answer: () => Promise.reject(new Error('nobody asks')),
           classify: (key) => ({ key, isExempt: false }),
           randomBytes: createRandomBytes(),
+          clock: systemClock,
           metrics: door.metrics,
           log: silentLog(),
         },
