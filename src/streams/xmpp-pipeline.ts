@@ -201,13 +201,14 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
     return null;
   };
 
-  const pushOf = ({ passage, target, device, wake }: Spaced): Push => ({
+  const pushOf = ({ passage, target, device, wake, turn }: Spaced): Push => ({
     service: target.service,
     account: Buffer.from(passage.request.node.slice(0, ACCOUNT_CHARS)),
     device,
     content: wake.content,
     priority: wake.priority,
-    expiresAtMs: clock.nowMs() + wake.lifetimeMs,
+    // From when it may be sent: what waits for its turn would be over by then, where turns are far apart.
+    expiresAtMs: (turn.kind === 'deferred' ? turn.dueAtMs : turn.atMs) + wake.lifetimeMs,
     dedupeKey: dedupeKeys.next(),
     receivedAtMs: passage.receivedAtMs,
     attempts: 0,
@@ -255,10 +256,15 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
     }
   };
 
-  /** Its client came with a new token while the push to the old one was under way: the node is good. */
+  /** Its client came again, with a new token or of another type, while the push was under way: the node is good. */
   const isBack = ({ request }: PublishPassage, { key }: PublishTarget): boolean =>
     sources.some((source) =>
-      source.find(request.node).some((target) => target.key === key && target.device !== null),
+      source
+        .find(request.node)
+        .some(
+          (target) =>
+            target.key === key && (target.device !== null || !isEnd(target.whenGone(clock.nowMs()))),
+        ),
     );
 
   const subscription = merge(

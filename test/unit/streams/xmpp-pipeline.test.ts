@@ -190,13 +190,27 @@ describe('the pipeline of publishes', () => {
     await eventually(() => taken.length === 1);
   });
 
-  it('calls nothing dead whose client came with a new token meanwhile', async () => {
+  it.each<[string, Partial<PublishTarget>]>([
+    ['with a new token', { device: { serviceId: 'new token' as ServiceId, serviceData: null } }],
+    ['of a type that only another process serves', { device: null, whenGone: () => FAILED }],
+  ])('calls nothing dead whose client came %s meanwhile', async (_what, changes) => {
     const { publish, taken, source } = setUp();
     const answer = publish();
-    const device = { serviceId: 'new token' as ServiceId, serviceData: null };
-    source.memory.set('a', [targetOf('a', { device })]);
+    source.memory.set('a', [targetOf('a', changes)]);
     taken[0]?.tell('dead-token');
     expect(await answer).toEqual(FAILED);
+  });
+});
+
+describe('a push that waits for its turn', () => {
+  it('lives as long after that as any other, or none would ever be sent where turns are far apart', () => {
+    const distanceMs = 2 * 3_600_000;
+    const { publish, taken } = setUp({ spacing: { distanceMs, maxKeys: 10 } });
+    void publish();
+    void publish();
+    expect(taken.map(({ push, dueAtMs }) => push.expiresAtMs - (dueAtMs ?? NOW))).toEqual([
+      3_600_000, 3_600_000,
+    ]);
   });
 });
 
