@@ -65,6 +65,10 @@ export class Conclusions {
       case 'dead-token':
         this.deps.free(held);
         metrics.deadTokens.of(service).add();
+        if (outcome.mayBeOurs === true && push.content.kind === 'wake') {
+          this.#doubt(held, outcome.reason);
+          return;
+        }
         if (held.onFate === null) void this.deps.onDeadToken(push, outcome.sinceMs);
         else void this.#answerForDeadToken(held, outcome.sinceMs);
         return;
@@ -112,6 +116,21 @@ export class Conclusions {
   #end(held: HeldPush, fate: PushFate): void {
     this.deps.free(held);
     if (held.onFate !== null) this.deps.answer(held, fate);
+  }
+
+  /**
+   * Other clients subscribe again. Those of XMPP servers hear nothing of it when their registration ends there: the first
+   * few, which the guard against mass deletion always lets go, would be all devices of a small server.
+   */
+  #doubt(held: HeldPush, reason: string): void {
+    const { service, answer, log } = this.deps;
+    this.#sampled.note('doubt', (occurrences) =>
+      log.error(
+        { notifier: service, reason, occurrences },
+        'the provider calls a token dead and has not taken any yet: the device is kept, compare the settings',
+      ),
+    );
+    answer(held, 'token-kept');
   }
 
   /** Its source may take the device for gone for ever, so it hears of it when what held the token is gone. */

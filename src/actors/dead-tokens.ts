@@ -12,6 +12,11 @@ export interface TokenHolder {
 
 /** One kind of holders. */
 export interface TokenHolderSource {
+  /**
+   * Whose they are where anybody may register them without a proof: their dead tokens are counted by themselves. None: they
+   * are subscriptions.
+   */
+  readonly withoutProof?: WithoutProof;
   holdersOf(
     service: ServiceName,
     serviceId: ServiceId,
@@ -19,6 +24,9 @@ export interface TokenHolderSource {
   /** How many devices of the service there are, about. */
   countOf(service: ServiceName): number;
 }
+
+/** Names of windows of the guard. */
+export type WithoutProof = 'older clients' | 'clients of XMPP servers';
 
 /** Everything that may hold a token, of whatever kind. */
 export class TokenHolders {
@@ -35,8 +43,15 @@ export class TokenHolders {
     return holders;
   }
 
-  countOf(service: ServiceName): number {
-    return this.#sources.reduce((sum, source) => sum + source.countOf(service), 0);
+  /**
+   * Those of one window of the guard: of `server`, where that is a name of ours, or else of all with a proof, which may be
+   * at several servers. A share of all together would be all of the few.
+   */
+  countOf(service: ServiceName, server: string | null): number {
+    const isNamed = this.#sources.some(({ withoutProof }) => withoutProof === server);
+    return this.#sources
+      .filter(({ withoutProof }) => withoutProof === (isNamed ? (server ?? undefined) : undefined))
+      .reduce((sum, source) => sum + source.countOf(service), 0);
   }
 }
 

@@ -1,6 +1,11 @@
 import { createDelivery, type Delivery } from '../actors/delivery.js';
 import { DeadTokenGuard } from '../delivery-rules/dead-token-guard.js';
-import { createDeadTokenReporter, TokenHolders, type ReportDeadToken } from '../actors/dead-tokens.js';
+import {
+  createDeadTokenReporter,
+  TokenHolders,
+  type ReportDeadToken,
+  type WithoutProof,
+} from '../actors/dead-tokens.js';
 import { removeExpiredSubscriptions } from '../actors/expiry.js';
 import type { Network } from '../actors/network.js';
 import type { ActorSystem } from '../actors/spawn.js';
@@ -32,7 +37,7 @@ export interface Devices {
 }
 
 /** Windows of the guard for devices that anybody may register. */
-const withoutProof: Partial<Record<PushContent['kind'], string>> = {
+const withoutProof: Partial<Record<PushContent['kind'], WithoutProof>> = {
   legacy: 'older clients',
   wake: 'clients of XMPP servers',
 };
@@ -102,7 +107,7 @@ export function createDevices(
   const guard = new DeadTokenGuard(
     options.deadTokenGuardOptions(config),
     clock,
-    (service) => holders.countOf(service),
+    (service, server) => holders.countOf(service, server),
     (service, isOfOneServer) =>
       isOfOneServer
         ? sampledLog.note(service, (occurrences) =>

@@ -86,6 +86,7 @@ export function createLegacy(
   const tombstoneMs = config.delivery.tombstoneDays * 86_400_000;
   repeat(options.TOMBSTONE_SWEEP_SECONDS, () => tombstones.drop(clock.nowMs() - tombstoneMs));
   holders.add({
+    withoutProof: 'older clients',
     holdersOf: (service, token) => all.flatMap((of) => holderOf(of, service, token, () => clock.nowMs())),
     countOf: (service) => all.reduce((sum, of) => sum + devicesOf(of, service), 0),
   });

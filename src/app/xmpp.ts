@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SecretKeeper } from '../crypto/secret-keeper.js';
 import type { TargetSource } from '../domain/publish.js';
 import { softwareVersion } from '../lifecycle/software-version.js';
@@ -9,7 +8,7 @@ import { countRegistrations, createXmppReport } from '../streams/xmpp-report.js'
 import type { GaugeSources } from '../telemetry/gauges.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
 import type { AppServer } from '../xmpp/app-server-port.js';
-import type { Publishes, WhenReady } from '../xmpp/port.js';
+import type { Publishes } from '../xmpp/port.js';
 import { XmppComponent } from '../xmpp/xmpp-component.js';
 import { XmppAppServer } from '../xmpp-devices/app-server.js';
 import { createXmppDeletedDevices, type XmppDeletedDevices } from '../xmpp-devices/deleted-devices.js';
@@ -95,7 +94,9 @@ export function createXmpp(
     software: { name: 'Waggle', version: softwareVersion() },
     publishes: pipeline,
     registrations: countRegistrations(registry, 'command', metrics),
-    whenReady: whenReachable(storage),
+    // Who is registered has been read by now. While the database is away nothing is answered that ends a registration, and
+    // to be away as well would end some: ejabberd's.
+    whenReady: () => Promise.resolve(),
     report: createXmppReport(metrics),
     clock,
     random,
@@ -172,6 +173,7 @@ function createXmppDevices(
   const tombstoneMs = Math.max(config.delivery.tombstoneDays * 86_400_000, REMOVALS_TOLD_MS);
   repeat(options.TOMBSTONE_SWEEP_SECONDS, () => store.dropRemovedBefore(clock.nowMs() - tombstoneMs));
   holders.add({
+    withoutProof: 'clients of XMPP servers',
     holdersOf: (service, token) => registry.holdersOf(service, token),
     countOf: (service) => registry.countOf(service),
   });
@@ -201,13 +203,3 @@ const withoutServers = (pipeline: XmppPipeline): Xmpp => ({
   close: async () => {},
   closeLimitMs: CLOSE_GRACE_MS,
 });
-
-/** Something asks the database every second, and notices when it is back. */
-const REACHABLE_CHECK_MS = 250;
-
-const whenReachable =
-  ({ database }: Pick<Storage, 'database'>): WhenReady =>
-  async (signal) => {
-    while (!database.isReachable()) await sleep(REACHABLE_CHECK_MS, undefined, { signal });
-    signal.throwIfAborted();
-  };

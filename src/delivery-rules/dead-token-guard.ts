@@ -46,7 +46,7 @@ export class DeadTokenGuard {
   constructor(
     private readonly options: DeadTokenGuardOptions,
     private readonly clock: Clock,
-    private readonly countOf: (service: ServiceName) => number,
+    private readonly countOf: (service: ServiceName, server: string | null) => number,
     /** Removal stops, or is still stopped after a further window. */
     private readonly onAlarm: (service: ServiceName, isOfOneServer: boolean) => void,
   ) {}
@@ -113,7 +113,7 @@ export class DeadTokenGuard {
   }
 
   #newWindow(service: ServiceName, server: string | null, nowMs: number): Window {
-    const base = this.countOf(service);
+    const base = this.countOf(service, server);
     return { service, server, startedAtMs: nowMs, base, removed: 0, removedBefore: 0, stopped: null };
   }
 

@@ -5,7 +5,13 @@
 export type Outcome =
   | { readonly kind: 'delivered' }
   /** The provider says that the token is no longer good, since `sinceMs` where it tells. */
-  | { readonly kind: 'dead-token'; readonly reason: string; readonly sinceMs: number | null }
+  | {
+      readonly kind: 'dead-token';
+      readonly reason: string;
+      readonly sinceMs: number | null;
+      /** Wrong settings of ours would make the same of every token, and nothing tells yet that they are right. */
+      readonly mayBeOurs?: true;
+    }
   | {
       readonly kind: 'retry';
       readonly reason: string;

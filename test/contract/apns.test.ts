@@ -240,7 +240,7 @@ describe('what Apple receives', () => {
 describe('every documented answer', () => {
   const expected: Readonly<Record<string, object>> = {
     '400 BadCollapseId': { kind: 'dropped' },
-    '400 BadDeviceToken': { kind: 'dead-token', sinceMs: null },
+    '400 BadDeviceToken': { kind: 'dead-token', sinceMs: null, mayBeOurs: true },
     '400 BadExpirationDate': { kind: 'dropped' },
     '400 BadMessageId': { kind: 'dropped' },
     '400 BadPriority': { kind: 'dropped' },
@@ -317,6 +317,19 @@ describe('too many requests', () => {
       scope: 'notifier',
       afterMs: 2000,
     });
+  });
+});
+
+describe('a token that Apple calls bad', () => {
+  const bad = { kind: 'dead-token', reason: 'BadDeviceToken', sinceMs: null };
+
+  it('may be of the other environment, as all then are, until one was taken', async () => {
+    const token = apnsToken();
+    apns.answers.forToken(token, { status: 400, body: { reason: 'BadDeviceToken' } });
+    const notifier = start();
+    expect(await notifier.send(pushFor(token), never)).toEqual({ ...bad, mayBeOurs: true });
+    await notifier.send(pushFor(apnsToken()), never);
+    expect(await notifier.send(pushFor(token), never)).toEqual(bad);
   });
 });
 

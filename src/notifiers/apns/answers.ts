@@ -17,6 +17,13 @@ type IsOfDevice = () => boolean;
 type Rule = (answer: ApnsAnswer, reason: string, isOfDevice: IsOfDevice) => Outcome;
 
 const deadToken: Rule = (answer, reason) => ({ kind: 'dead-token', reason, sinceMs: answer.timestampMs });
+/** Of the other environment, perhaps: then that is every token. */
+const badToken: Rule = (answer, reason, isOfDevice) => ({
+  kind: 'dead-token',
+  reason,
+  sinceMs: answer.timestampMs,
+  ...(isOfDevice() ? {} : { mayBeOurs: true }),
+});
 const dropped: Rule = (_answer, reason) => ({ kind: 'dropped', reason });
 const misconfigured: Rule = (_answer, reason) => ({ kind: 'misconfigured', reason });
 const foreignToken: Rule = (_answer, reason, isOfDevice) => ({
@@ -38,12 +45,12 @@ const tooManyRequests: Rule = (answer, reason, isOfDevice) =>
 /**
  * Every reason that Apple documents ("Handling notification responses from APNs"), by status. Two words of warning:
  * `BadDeviceToken` is also what a sandbox token gets in production, so a wrong `sandbox` option makes every token look
- * dead (the mass-deletion guard stands behind this); `DeviceTokenNotForTopic` is what a wrong `topic` makes of every
+ * dead (the mass-deletion guard stands behind this, and where it is not enough, `mayBeOurs`); `DeviceTokenNotForTopic` is what a wrong `topic` makes of every
  * token, so it deletes nothing — and while others are delivered it is one client with a token of another app.
  */
 const documented: Readonly<Record<string, Rule>> = {
   '400 BadCollapseId': dropped,
-  '400 BadDeviceToken': deadToken,
+  '400 BadDeviceToken': badToken,
   '400 BadExpirationDate': dropped,
   '400 BadMessageId': dropped,
   '400 BadPriority': dropped,

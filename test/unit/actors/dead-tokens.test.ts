@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DeadTokenGuard } from '../../../src/delivery-rules/dead-token-guard.js';
-import { createDeadTokenReporter } from '../../../src/actors/dead-tokens.js';
+import { createDeadTokenReporter, TokenHolders } from '../../../src/actors/dead-tokens.js';
 import { createActorSystem } from '../../../src/actors/spawn.js';
 import { createSubscriptionActors } from '../../../src/actors/subscription.js';
 import type { ServiceId, ServiceName } from '../../../src/domain/ids.js';
@@ -73,6 +73,30 @@ function setUp(
   });
   return { report, state, alarms, subscriptions };
 }
+
+describe('holders of tokens', () => {
+  it('are counted by themselves where their dead tokens are: a share of all would be all of the few', () => {
+    const holders = new TokenHolders();
+    const source = (devices: number) => ({ holdersOf: () => [], countOf: () => devices });
+    holders.add(source(1_000_000));
+    holders.add({ ...source(30_000), withoutProof: 'older clients' });
+    holders.add({ ...source(100), withoutProof: 'clients of XMPP servers' });
+    holders.add({ ...source(20), withoutProof: 'clients of XMPP servers' });
+    expect(holders.countOf(APNS, null)).toBe(1_000_000);
+    expect(holders.countOf(APNS, 'https://push.example')).toBe(1_000_000);
+    expect(holders.countOf(APNS, 'older clients')).toBe(30_000);
+    expect(holders.countOf(APNS, 'clients of XMPP servers')).toBe(120);
+    const alarms: ServiceName[] = [];
+    const guard = new DeadTokenGuard(
+      { percent: 5, minimum: MINIMUM, windowMs: 600_000 },
+      { nowMs: () => 0 },
+      (service, server) => holders.countOf(service, server),
+      (service) => alarms.push(service),
+    );
+    for (let i = 0; i < 120; i += 1) guard.allow(APNS, tokenOf(`${i}`), 'clients of XMPP servers');
+    expect(alarms).toEqual([APNS]);
+  });
+});
 
 describe('dead tokens', () => {
   it.each<[string, () => Promise<boolean>]>([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/domain/outcome.js';
-import type { Push } from '../../../src/domain/push.js';
+import type { Push, PushFate } from '../../../src/domain/push.js';
 import { eventually } from '../../simulators/eventually.js';
 import { tokenOf } from '../../simulators/subscriptions.js';
 import { delivered, gate, makePush, setUp } from './notifier-harness.js';
@@ -133,6 +133,26 @@ describe('a notifier actor', () => {
     await eventually(() => metrics.delivered.of('apns').value === 1);
     await stop();
   });
+
+  it.each(['spill', 'journal'] as const)(
+    'keeps a device that an XMPP server speaks for while a dead token may be a wrong setting (%s)',
+    async (durability) => {
+      const { actor, dead, sent, stop } = setUp(
+        () => Promise.resolve({ kind: 'dead-token', reason: 'bad', sinceMs: null, mayBeOurs: true }),
+        { durability },
+      );
+      const fates: PushFate[] = [];
+      const wake = { content: { kind: 'wake', payload: Buffer.from('{}') } } as const;
+      actor.offer(makePush('a', wake), (fate) => fates.push(fate));
+      await eventually(() => sent.length === 1 && fates.length === 1 && actor.status().held === 0);
+      expect(fates).toEqual([durability === 'spill' ? 'token-kept' : 'stored']);
+      expect(dead).toEqual([]);
+      actor.offer(makePush('b'));
+      await eventually(() => dead.length === 1);
+      dead[0]?.settle(true);
+      await stop();
+    },
+  );
 
   it('at a stop waits for what is in flight, and puts the rest into the outbox at the deadline', async () => {
     const { actor, outbox, stop, isClosed } = setUp(
