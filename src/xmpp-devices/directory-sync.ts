@@ -31,13 +31,16 @@ export class DirectorySync {
     return this.#state === 'open';
   }
 
-  /** How many devices. Rejects as the store does; may be tried again then. */
-  async load(): Promise<number> {
+  /** How many devices; `visit` sees each. Rejects as the store does; may be tried again then. */
+  async load(visit: (row: StoredDevice) => void = () => undefined): Promise<number> {
     const { store, directory } = this.deps;
     if (this.#state !== 'unloaded') throw new Error('a directory is loaded once');
     directory.clear();
     const revision = await store.load((page) => {
-      for (const row of page) directory.apply(row);
+      for (const row of page) {
+        directory.apply(row);
+        visit(row);
+      }
     });
     directory.applyPoll([], revision);
     this.#state = 'open';

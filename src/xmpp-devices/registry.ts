@@ -21,6 +21,9 @@ import { RequestRate } from './request-rate.js';
 import { StoreFailures } from './store-failures.js';
 import { Turns } from './turns.js';
 
+/** At the start, to see whether it is the key with which they were sealed. */
+const SECRETS_TRIED = 100;
+
 /** The device that a client's token names; null when it is none. What takes long is bounded by `writePatienceMs`. */
 export type CheckToken = (type: DeviceType, token: string) => Promise<Device | null>;
 
@@ -77,8 +80,22 @@ export class XmppRegistry implements Registrations {
   }
 
   /** Fills the directory from the table; how many devices. Rejects as the store does; may be tried again then. */
-  load(): Promise<number> {
-    return this.#sync.load();
+  async load(): Promise<number> {
+    const { secrets, log } = this.deps;
+    const seen = { devices: 0, unreadable: 0 };
+    const count = await this.#sync.load(({ device: { key, sealedSecret } }) => {
+      if (seen.devices >= SECRETS_TRIED) return;
+      seen.devices += 1;
+      if (secrets.open(sealedSecret, keyText(key)) === null) seen.unreadable += 1;
+    });
+    if (seen.unreadable > 0) {
+      log.error(
+        seen,
+        'secrets of XMPP devices were sealed with another key than keys.registrations: whoever registers again gets a new ' +
+          'one, and servers that still have the old one end their registrations',
+      );
+    }
+    return count;
   }
 
   register(target: DeviceTarget, token: string): Promise<RegisterOutcome> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isSecret } from '../../../src/crypto/secret-keeper.js';
+import { createLog } from '../../../src/telemetry/log.js';
 import { eventually } from '../../simulators/eventually.js';
 import { MemoryXmppStore, storeUnavailable } from '../../simulators/memory-xmpp-store.js';
 import { hashOf, p2, registeredBy, serviceName, setUpProcess, tokenOf, v1, v1Key } from './support.js';
@@ -67,6 +68,21 @@ describe('registering', () => {
     expect(room.node).not.toBe(account.node);
     expect(await registeredBy(registry.register(p2(hashOf('a')), 'token-2'))).toEqual(account);
     expect(await registeredBy(registry.register(p2(hashOf('a'), hashOf('b')), 'token'))).toEqual(room);
+  });
+
+  it('says at the start that secrets were sealed with another key, and nothing when they were not', async () => {
+    const store = new MemoryXmppStore();
+    const first = await setUpLoaded({ store });
+    for (let i = 0; i < 150; i += 1) await registeredBy(first.registry.register(v1(`n${i}`), 'token'));
+    const lines: unknown[] = [];
+    const log = createLog(
+      { level: 'error' },
+      { write: (line) => void lines.push((JSON.parse(line) as Record<string, unknown>).unreadable) },
+    );
+    await setUpLoaded({ store, log });
+    expect(lines).toEqual([]);
+    await setUpLoaded({ store, log, key: Buffer.alloc(32, 8) });
+    expect(lines).toEqual([100]);
   });
 
   it('replaces a secret that nobody can open any more, and the old one is right until then', async () => {

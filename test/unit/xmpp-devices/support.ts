@@ -7,7 +7,7 @@ import {
   type ServiceId,
   type ServiceName,
 } from '../../../src/domain/ids.js';
-import { silentLog } from '../../../src/telemetry/log.js';
+import { silentLog, type Log } from '../../../src/telemetry/log.js';
 import type { DeviceType } from '../../../src/xmpp-devices/device-type.js';
 import type { DeviceKey, StoredDevice, XmppDevice } from '../../../src/xmpp-devices/device.js';
 import { XmppDirectory } from '../../../src/xmpp-devices/directory.js';
@@ -130,6 +130,7 @@ export interface ProcessSetUp {
   readonly types?: ReadonlyMap<string, DeviceType>;
   readonly validate?: CheckToken;
   readonly limits?: Partial<XmppDeviceLimits>;
+  readonly log?: Log;
 }
 
 const tokenAsItComes: CheckToken = (_, token) => {
@@ -144,6 +145,7 @@ export function setUpProcess({
   types = exampleTypes,
   validate = tokenAsItComes,
   limits = {},
+  log = silentLog(),
 }: ProcessSetUp = {}) {
   const clock = { atMs: 1_700_000_000_000, nowMs: () => clock.atMs };
   const randomBytes = createRandomBytes();
@@ -159,7 +161,7 @@ export function setUpProcess({
     randomBytes,
     limits: { ...defaultXmppDeviceLimits, ...limits },
     report,
-    log: silentLog(),
+    log,
   });
   return { store, directory, registry, report, clock, types };
 }
