@@ -21,6 +21,8 @@ export interface ComponentStreamEvents {
 type State = 'opening' | 'online' | 'closing' | 'ended';
 
 const REFUSALS = new Set(['not-authorized', 'host-unknown']);
+/** A quarter of what one read brings at most. */
+const LARGE_READ_CHARS = 16_384;
 const STREAM_END = '</stream:stream>' as Markup;
 
 /**
@@ -139,6 +141,10 @@ export class ComponentStream {
     // Characters that a packet cuts in two would be lost in the library; the socket puts them together.
     socket?.setEncoding('utf8');
     socket?.setNoDelay(true);
+    // After the library's own listener: what has come is worked off by then.
+    socket?.on('data', (text: string) => {
+      if (text.length >= LARGE_READ_CHARS) this.#letOthersWork(socket);
+    });
     // The library takes its own listener away with the connection; an error after that must find one.
     socket?.on('error', () => undefined);
     socket?.on('close', () => {
@@ -149,6 +155,15 @@ export class ComponentStream {
       .then(() => entity.open({ domain: this.entry.domain, timeout: openTimeoutMs }))
       // Errors come as an event too, and a time-out of ours is at least as quick.
       .catch(() => undefined);
+  }
+
+  /**
+   * A server that has much to say is read in pieces, of which a single turn of the event loop would take up to 32: some
+   * thousand publishes, and nobody else's answer leaves before they are done.
+   */
+  #letOthersWork(socket: Socket): void {
+    socket.pause();
+    setImmediate(() => socket.resume());
   }
 
   #goOnline(): void {
