@@ -1,12 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readOptionalFile } from '../notifiers/credential-files.js';
 import { trustAnchors } from '../notifiers/endpoint.js';
-import { keepAdvisoryLock } from '../store/kept-lock.js';
+import type { AdvisoryLock } from '../store/advisory-lock.js';
 import type { XmppPipeline } from '../streams/xmpp-pipeline.js';
 import { SampledLog } from '../telemetry/sampled-log.js';
 import { AccountClient } from '../uwpx/account-client.js';
 import { defaultAccountOptions } from '../uwpx/account-options.js';
-import type { OnEvent, UwpxNodeStore, WhenAccountReady } from '../uwpx/account-port.js';
+import type {
+  AccountNodes,
+  OnEvent,
+  UwpxNewNodes,
+  UwpxNodeStore,
+  WhenAccountReady,
+} from '../uwpx/account-port.js';
+import { NodeNews } from '../uwpx/node-news.js';
 import type { UwpxTargets } from '../uwpx/targets.js';
 import * as options from './options.js';
 import { StartError } from './start-error.js';
@@ -16,20 +23,25 @@ import type { UwpxAccountOptions } from './uwpx-options.js';
 
 /** The account of an ordinary XMPP server that clients of the original UWPX server let their servers publish to. */
 export interface UwpxAccount {
-  readonly nodes: AccountClient;
+  /** To be told of what is registered here. */
+  readonly nodes: AccountNodes;
   /** Events come from here on. */
   start(pipeline: XmppPipeline): void;
+  stop(): Promise<void>;
 }
+
+/** How long others' registrations wait for their nodes, about. */
+const NEWS_SECONDS = 2;
 
 /** Throws `StartError` for a file that cannot be read. */
 export function createUwpxAccount(
   around: Surroundings,
   storage: Pick<Storage, 'database'>,
   settings: UwpxAccountOptions,
-  store: UwpxNodeStore,
+  store: UwpxNodeStore & UwpxNewNodes,
   targets: UwpxTargets,
 ): UwpxAccount {
-  const { clock, random, randomBytes, log, metrics, parts } = around;
+  const { clock, random, randomBytes, log, metrics, parts, repeat } = around;
   const ca = readOptionalFile('uwpx.accountCaFile', settings.caFile);
   if (!ca.ok) throw new StartError(ca.error);
   const faults = new SampledLog(clock);
@@ -39,7 +51,7 @@ export function createUwpxAccount(
   const onEvent: OnEvent = (node, summary) => {
     const wake = async (): Promise<void> => {
       const [target] = await targets.lookUp(node);
-      if (target === undefined) nodes.changed({ added: [], removed: [node] });
+      if (target === undefined) client.changed({ added: [], removed: [node] });
       else await pipeline?.wake(node, target, summary);
     };
     wake().catch((error: unknown) => {
@@ -52,7 +64,7 @@ export function createUwpxAccount(
     });
   };
 
-  const nodes = new AccountClient(
+  const client = new AccountClient(
     {
       jid: settings.jid,
       password: settings.password,
@@ -78,38 +90,64 @@ export function createUwpxAccount(
     },
     defaultAccountOptions,
   );
-  parts.add(() => nodes.stop());
+  parts.add(() => client.stop());
+  const news = new NodeNews({ store, nodes: client, clock });
+  // Nobody else has the embedded database.
+  if (storage.database.kind === 'postgresql') repeat(NEWS_SECONDS, () => news.look());
   return {
-    nodes,
+    nodes: news,
     start(to) {
       pipeline = to;
-      nodes.start();
+      client.start();
     },
+    stop: () => client.stop(),
   };
 }
 
-/** Of several processes one uses the account; another one when that is gone. */
+/**
+ * Of several processes one uses the account; another one when that is gone. The lock ends with its connection: whoever
+ * lost it stays online and tries for it again, and when another process was quicker, its login ends our session, and we
+ * wait here for our turn.
+ */
 function whenAlone(
   { log, parts }: Surroundings,
   { database }: Pick<Storage, 'database'>,
   jid: string,
 ): WhenAccountReady {
-  let isHeld = false;
-  let release = async (): Promise<void> => {};
-  parts.add(() => release());
+  const key = Buffer.from(`uwpx account ${jid}`);
+  const stopping = new AbortController();
+  let lock: AdvisoryLock | null = null;
+  parts.add(async () => {
+    stopping.abort();
+    await lock?.release();
+  });
+
+  const take = async (): Promise<void> => {
+    let isLost = false;
+    const taken = await database.holdAdvisoryLock(key, () => {
+      isLost = true;
+      // A connection that breaks before the lock was taken shows as a rejection.
+      if (lock === null) return;
+      lock = null;
+      log.warn('the lock on the account of UWPX was lost with its database connection');
+      void regain();
+    });
+    if (!taken.ok || isLost) return;
+    if (stopping.signal.aborted) await taken.value.release();
+    else lock = taken.value;
+  };
+  const regain = async (): Promise<void> => {
+    while (lock === null && !stopping.signal.aborted) {
+      await sleep(options.LOCK_RETRY_MS, undefined, { ref: false });
+      // The database is away, and says so itself.
+      if (lock === null && !stopping.signal.aborted) await take().catch(() => undefined);
+    }
+  };
   return async (signal) => {
-    while (!isHeld) {
-      const lock = await keepAdvisoryLock({
-        database,
-        key: Buffer.from(`uwpx account ${jid}`),
-        what: 'the account of UWPX',
-        retryMs: options.LOCK_RETRY_MS,
-        log,
-      });
-      if (lock.ok) {
-        isHeld = true;
-        release = () => lock.value.release();
-      } else await sleep(options.LOCK_RETRY_MS, undefined, { signal });
+    while (lock === null) {
+      signal.throwIfAborted();
+      await take();
+      if (lock === null) await sleep(options.LOCK_RETRY_MS, undefined, { signal });
     }
     signal.throwIfAborted();
   };

@@ -115,7 +115,7 @@ export function createUwpx(
       account?.start(pipeline);
     },
     async close() {
-      await Promise.all([listener.close(), account?.nodes.stop()]);
+      await Promise.all([listener.close(), account?.stop()]);
     },
   };
 }

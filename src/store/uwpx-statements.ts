@@ -72,6 +72,18 @@ export const replaceUwpxSecrets = statement(
    WHERE stored.node = given.node`,
 );
 
+/**
+ * Added at $1 or later. Whose device is active since then: of devices there is an index by day, so that this looks at
+ * those of today alone.
+ */
+export const uwpxNodesSince = statement(
+  'uwpx_nodes_since',
+  `SELECT account.node FROM uwpx_devices AS device JOIN uwpx_accounts AS account ON account.device = device.id
+   WHERE device.active_day >= ($1::bigint / ${MS_PER_DAY})::integer AND device.active_at_ms >= $1::bigint
+     AND account.created_at_ms >= $1::bigint AND account.node > $2::text
+   ORDER BY account.node LIMIT $3::integer`,
+);
+
 export const findUwpxDevice = statement(
   'uwpx_find_device',
   'SELECT channel_uri, protocol_version FROM uwpx_devices WHERE device_id = $1::text',

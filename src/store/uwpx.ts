@@ -33,6 +33,7 @@ import {
   setUwpxChannels,
   uwpxNodesAfter,
   uwpxNodesOfDevice,
+  uwpxNodesSince,
 } from './uwpx-statements.js';
 
 export interface UwpxStoreOptions {
@@ -144,6 +145,12 @@ export class PostgresUwpxStore implements UwpxStore, UwpxPushStore {
   /** Of all devices, in ascending order of their bytes, from behind `after` on ('' = from the first). */
   async nodesAfter(after: string, limit: number): Promise<readonly string[]> {
     const rows = await this.#options.database.rows(uwpxNodesAfter, [after, limit]);
+    return rows.map((row) => textCell(row, 0));
+  }
+
+  /** Of accounts that were added since, in the order of `nodesAfter`. */
+  async nodesSince(sinceMs: number, after: string, limit: number): Promise<readonly string[]> {
+    const rows = await this.#options.database.rows(uwpxNodesSince, [Math.floor(sinceMs), after, limit]);
     return rows.map((row) => textCell(row, 0));
   }
 

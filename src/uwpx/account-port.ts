@@ -24,6 +24,15 @@ export interface UwpxNodeStore {
   nodesAfter(after: string, limit: number): Promise<readonly string[]>;
 }
 
+/** What several processes on one database need besides. */
+export interface UwpxNewNodes {
+  /**
+   * Of all accounts that were added at `sinceMs` or later (unix milliseconds), in ascending order of their bytes, from
+   * behind `after` on. Imported ones are not among them. Rejects while the database is away.
+   */
+  nodesSince(sinceMs: number, after: string, limit: number): Promise<readonly string[]>;
+}
+
 /**
  * A server has published to a node, which nobody vouches for but that nodes cannot be guessed. Called for every
  * event, and must be cheap; must not throw.

@@ -156,6 +156,10 @@ describeWithDatabases('devices of UWPX', (fixture) => {
     expect(await store.nodesOf(idOf('nobody'))).toEqual([]);
     expect(await store.nodesAfter('', 2)).toEqual(['node a', 'node b']);
     expect(await store.nodesAfter('node b', 2)).toEqual(['node c']);
+    expect(await store.nodesSince(NOW_MS, '', 2)).toEqual(['node a', 'node b']);
+    expect(await store.nodesSince(NOW_MS, 'node b', 2)).toEqual(['node c']);
+    expect(await store.nodesSince(NOW_MS + 5, '', 9)).toEqual(['node a', 'node b']);
+    expect(await store.nodesSince(NOW_MS + 6, '', 9)).toEqual([]);
     // Nothing that opens a door is in the table as it is.
     const [row] = await database.rows(
       statement('dump_of_test', 'SELECT string_agg(a::text, chr(10)) FROM uwpx_accounts AS a'),
