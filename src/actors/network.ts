@@ -211,7 +211,6 @@ export function createNetwork(deps: NetworkDeps, options: NetworkOptions): Netwo
 
   return {
     async start() {
-      if (oxend === null) log.warn('session.oxend is not set: no connections to storage nodes');
       directory.start();
       oxend?.start();
     },

@@ -26,7 +26,7 @@ export async function openIdentity(around: Surroundings): Promise<Identity> {
   const onionByHost = new Map<string, X25519KeyPair>();
   for (const { host, path } of keys.onionByHost) onionByHost.set(host, await openOldKey(path));
   const isSealing = xmpp.enabled || uwpx.enabled;
-  const registrations = isSealing ? (await openKey(keys.registrations, around)).secretKey : null;
+  const registrations = isSealing ? await openSecret(keys.registrations, around) : null;
   const lock = await acquireInstanceLock(keys.server);
   if (!lock.ok) throw new StartError(`another process uses the key ${keys.server}`);
   around.parts.add(() => lock.value.release());
@@ -39,6 +39,15 @@ async function openKey(path: string, { randomBytes, log }: Surroundings): Promis
   const { pair, created } = opened.value;
   if (created) log.info({ file: path, publicKey: pair.publicKey.toString('hex') }, 'made a new key');
   return pair;
+}
+
+/** A key without a public half, in a file of the same form. */
+async function openSecret(path: string, { randomBytes, log }: Surroundings): Promise<Buffer> {
+  const opened = await readOrCreateKeyFile(path, randomBytes);
+  if (!opened.ok) throw new StartError(opened.error.message);
+  const { pair, created } = opened.value;
+  if (created) log.info({ file: path }, 'made a new key');
+  return pair.secretKey;
 }
 
 /** A key that clients know already: a new one in its place would be of use to none of them. */

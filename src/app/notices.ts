@@ -56,10 +56,13 @@ export function createNotices(
   const keyPair = identity.server;
   const client = createOxenmqClient({ keyPair, options: options.oxenmqOptions(config), clock, log, metrics });
   parts.add(() => client.close());
+  const oxend = options.oxendAddress(config);
+  if (config.session.enabled && oxend === null)
+    log.warn('session.oxend is not set: no connections to storage nodes');
   const network = createNetwork(
     {
       client,
-      oxend: options.oxendAddress(config),
+      oxend,
       accounts: index,
       system,
       clock,
