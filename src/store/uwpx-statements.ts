@@ -1,4 +1,5 @@
 import { arrayRows } from './array-rows.js';
+import { isStandby } from './standby.js';
 import { statement } from './statement.js';
 
 const MS_PER_DAY = 86_400_000;
@@ -89,12 +90,14 @@ export const findUwpxDevice = statement(
   'SELECT channel_uri, protocol_version FROM uwpx_devices WHERE device_id = $1::text',
 );
 
+/** One row for each node, with nulls and `isStandby` alone where nobody has it. */
 export const findUwpxTargets = statement(
   'uwpx_find_targets',
   `SELECT device.device_id, account.account_id, account.node, account.secret_hash, account.domain, device.channel_uri,
-          device.protocol_version, device.channel_lost_at_ms, device.active_at_ms
+          device.protocol_version, device.channel_lost_at_ms, device.active_at_ms, ${isStandby}
    FROM ${arrayRows('$1::text[]', 'node')} AS given
-   JOIN uwpx_accounts AS account USING (node) JOIN uwpx_devices AS device ON device.id = account.device`,
+   LEFT JOIN (uwpx_accounts AS account JOIN uwpx_devices AS device ON device.id = account.device)
+     ON account.node = given.node`,
 );
 
 export const uwpxNodesOfDevice = statement(

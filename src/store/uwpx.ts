@@ -19,6 +19,7 @@ import { textArray } from './binary-arrays.js';
 import { againAfterCollision } from './collisions.js';
 import type { Database } from './database.js';
 import { bytesCell, nullableNumberCell, numberCell, textCell, type Row } from './statement.js';
+import { refuseStandby } from './standby.js';
 import { isStorable, refuseUnstorable, type BoundedValue } from './storable.js';
 import { lockDevices, writeAccounts, writeChannels } from './uwpx-changes.js';
 import { UwpxDeviceCount } from './uwpx-device-count.js';
@@ -130,7 +131,8 @@ export class PostgresUwpxStore implements UwpxStore, UwpxPushStore {
     const targets: UwpxTargetRecord[] = [];
     for (const slice of slicesOf([...new Set(nodes)].filter(isStorable))) {
       const rows = await this.#options.database.rows(findUwpxTargets, [textArray(slice)]);
-      for (const row of rows) targets.push(targetOf(row));
+      refuseStandby(rows[0], 9);
+      for (const row of rows) if (row[0] !== null) targets.push(targetOf(row));
     }
     return targets;
   }

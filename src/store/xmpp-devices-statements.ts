@@ -1,5 +1,6 @@
 import { FORGOTTEN_TOKEN } from '../xmpp-devices/device.js';
 import { arrayRows } from './array-rows.js';
+import { isStandby } from './standby.js';
 import { statement } from './statement.js';
 
 /** As `xmpp-devices-rows.ts` reads them. */
@@ -87,11 +88,15 @@ export const changeDevices = statement(
 export const lastRevision = statement('xmpp_device_last_revision', 'SELECT max(revision) FROM xmpp_devices');
 
 /** Of the sequence, which outlives the rows: the last ones may be dropped. */
-export const drawnRevision = statement('xmpp_device_drawn_revision', 'SELECT last_value FROM xmpp_revisions');
+export const drawnRevision = statement(
+  'xmpp_device_drawn_revision',
+  `SELECT last_value, ${isStandby} FROM xmpp_revisions`,
+);
 
 /**
  * At most $2 rows in the order of revisions, of those after $1, the removed ones too (see `findDevices`); a page also ends
- * when the service data before a row exceeds $3 bytes. Answers the last revision (null: the end) and the rows, packed.
+ * when the service data before a row exceeds $3 bytes. Answers the last revision (null: the end), the rows, packed, and
+ * `isStandby`.
  */
 export const devicePage = statement(
   'xmpp_device_page',
@@ -104,23 +109,24 @@ export const devicePage = statement(
      ) AS measured
      WHERE coalesce(data_bytes_before, 0) < $3::bigint
    )
-   SELECT (SELECT max(revision) FROM page), (${packed(`SELECT ${packedColumns} FROM page ORDER BY revision`)})`,
+   SELECT (SELECT max(revision) FROM page), (${packed(`SELECT ${packedColumns} FROM page ORDER BY revision`)}),
+          ${isStandby}`,
 );
 
 /**
  * $1: the hashes of the keys that the nodes would be; $2: the nodes. The removed ones too: a condition on what lives looks
- * so rare to the planner that it would read the table instead of the index.
+ * so rare to the planner that it would read the table instead of the index. Answers the rows, packed, and `isStandby`.
  */
 export const findDevices = statement(
   'xmpp_device_find',
-  packed(
+  `SELECT (${packed(
     `SELECT ${columnsOf('stored', packedColumns)}
      FROM ${arrayRows('$1::bytea[]', 'key_hash')} AS given JOIN xmpp_devices AS stored USING (key_hash)
      UNION ALL
      SELECT ${columnsOf('stored', packedColumns)}
      FROM ${arrayRows('$2::text[]', 'node')} AS given JOIN xmpp_devices AS stored ON stored.node = given.node
      WHERE stored.device IS NOT NULL`,
-  ),
+  )}), ${isStandby}`,
 );
 
 /** Each key once; times never go back. */

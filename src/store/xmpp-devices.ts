@@ -5,6 +5,7 @@ import { BatchWriter, type BatchWriterOptions } from './batch-writer.js';
 import { bigintArray, byteaArray, textArray } from './binary-arrays.js';
 import { againAfterCollision } from './collisions.js';
 import type { Database, Transaction } from './database.js';
+import { refuseStandby } from './standby.js';
 import { nullableNumberCell, numberCell, textCell, type Parameter } from './statement.js';
 import { isStorable } from './storable.js';
 import { changeParameters, checkChange, keyHashOf, keyOfChange } from './xmpp-devices-changes.js';
@@ -46,7 +47,7 @@ interface DevicePage {
 
 /**
  * Devices of XMPP users in PostgreSQL. What a change does is decided by the row as it is, under a lock of all processes
- * that is held until the commit. Rejects as the port says, and with `StoreQueryError` for what the database cannot
+ * that is held until the commit. A standby counts as away. Rejects as the port says, and with `StoreQueryError` for what the database cannot
  * hold (a zero byte, half a surrogate pair, something too long): then for that change alone.
  */
 export class PostgresXmppDeviceStore implements XmppDeviceStore {
@@ -101,6 +102,7 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
 
   async drawnRevision(): Promise<number> {
     const [row] = await this.database.rows(drawnRevision);
+    refuseStandby(row, 1);
     return numberCell(row, 0);
   }
 
@@ -109,6 +111,7 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
     for (const slice of slicesOf([...new Set(nodes)].filter(isStorable), FIND_MAX_NODES)) {
       const keys = slice.map((node) => keyHashOf({ kind: 'v1', node }));
       const [row] = await this.database.rows(findDevices, [byteaArray(keys), textArray(slice)]);
+      refuseStandby(row, 1);
       found.push(...this.#reader.read(nullableTextCell(row, 0)).filter(isLiving));
     }
     return found;
@@ -170,6 +173,7 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
 
   async #page(after: number, limit: number): Promise<DevicePage | null> {
     const [row] = await this.database.rows(devicePage, [after, limit, PAGE_DATA_MAX_BYTES]);
+    refuseStandby(row, 2);
     const last = nullableNumberCell(row, 0);
     if (last === null) return null;
     return {
