@@ -14,7 +14,7 @@ export class HonestTraffic {
   #waits: number[] = [];
   #refused = 0;
 
-  /** `ask` resolves with whether it was served. */
+  /** `ask` resolves with whether it was served; that it rejects is a refusal, too. */
   constructor(
     private readonly ask: () => Promise<boolean>,
     private readonly everyMs = 10,
@@ -41,7 +41,8 @@ export class HonestTraffic {
   async #run(): Promise<void> {
     while (this.#isOn) {
       const startedMs = performance.now();
-      if (!(await this.ask())) this.#refused += 1;
+      const isServed = await this.ask().catch(() => false);
+      if (!isServed) this.#refused += 1;
       this.#waits.push(performance.now() - startedMs);
       await sleep(this.everyMs);
     }

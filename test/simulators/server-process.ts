@@ -60,6 +60,11 @@ export class ServerProcess {
     return this.#run !== null && this.#run.exit === null;
   }
 
+  /** Of the present run. */
+  get pid(): number {
+    return this.#run?.child.pid ?? missing('process');
+  }
+
   /** stdout and stderr of all runs so far. */
   output(): string {
     return this.#output;
