@@ -49,7 +49,10 @@ export interface Xmpp {
 }
 
 const CLOSE_GRACE_MS = 2000;
-/** Other processes hear of a removal from the row that stays: with tombstones or without, for so long at least. */
+/**
+ * Other processes hear of a removal from the row that stays: with tombstones or without, for so long at least. What was
+ * unregistered stays no longer: anybody can make as many of these as he likes.
+ */
 const REMOVALS_TOLD_MS = 3_600_000;
 
 /** `further`: who else gives out nodes. */
@@ -171,7 +174,11 @@ function createXmppDevices(
   repeat(pollMs / 1000, () => registry.sync());
   repeat(flushMs / 1000, () => registry.flushNotes());
   const tombstoneMs = Math.max(config.delivery.tombstoneDays * 86_400_000, REMOVALS_TOLD_MS);
-  repeat(options.TOMBSTONE_SWEEP_SECONDS, () => store.dropRemovedBefore(clock.nowMs() - tombstoneMs));
+  repeat(options.TOMBSTONE_SWEEP_SECONDS, async () => {
+    const nowMs = clock.nowMs();
+    await store.dropRemoved('dead', nowMs - tombstoneMs);
+    await store.dropRemoved('unregistered', nowMs - REMOVALS_TOLD_MS);
+  });
   holders.add({
     withoutProof: 'clients of XMPP servers',
     holdersOf: (service, token) => registry.holdersOf(service, token),

@@ -156,6 +156,7 @@ export const listDeadDevices = statement(
 export const dropRemovedDevices = statement(
   'xmpp_device_drop',
   `DELETE FROM xmpp_devices WHERE key_hash = ANY (ARRAY(
-     SELECT key_hash FROM xmpp_devices WHERE removed_at_ms < $1::bigint ORDER BY removed_at_ms LIMIT $2::integer
+     SELECT key_hash FROM xmpp_devices WHERE removed_at_ms < $1::bigint AND removed_reason = $2
+     ORDER BY removed_at_ms LIMIT $3::integer
    ))`,
 );

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { keyText, type DeviceKey, type StoredDevice } from '../xmpp-devices/device.js';
+import { keyText, type DeviceKey, type RemovalReason, type StoredDevice } from '../xmpp-devices/device.js';
 import type { DeadDevicesFilter, DeviceChange, PushNote, XmppDeviceStore } from '../xmpp-devices/port.js';
 import { BatchWriter, type BatchWriterOptions } from './batch-writer.js';
 import { bigintArray, byteaArray, textArray } from './binary-arrays.js';
@@ -138,10 +138,10 @@ export class PostgresXmppDeviceStore implements XmppDeviceStore {
     return rows.map((row) => keyOf(textCell(row, 0), nullableTextCell(row, 1), nullableTextCell(row, 2)));
   }
 
-  async dropRemovedBefore(ms: number): Promise<number> {
+  async dropRemoved(reason: RemovalReason, beforeMs: number): Promise<number> {
     let dropped = 0;
     for (;;) {
-      const values = [Math.ceil(ms), LOCKED_ROWS];
+      const values = [Math.ceil(beforeMs), reason, LOCKED_ROWS];
       const slice = await this.#locked((transaction) => transaction.execute(dropRemovedDevices, values));
       dropped += slice;
       if (slice < LOCKED_ROWS) return dropped;

@@ -11,6 +11,7 @@ import { DedupeKeys } from './dedupe-keys.js';
 import { PublishPassage } from './publish-passage.js';
 import { stage } from './stage.js';
 import { TargetLookUps, type LookUpResult } from './target-look-ups.js';
+import { targetNow } from './target-now.js';
 
 /*
  * The way of a publish, one synchronous step after the other:
@@ -79,6 +80,8 @@ interface Composed extends Resolved {
 interface Spaced extends Composed {
   readonly key: string;
   readonly turn: SpacingTurn;
+  /** It went to a token before that its client had given up. */
+  readonly isRepeated: boolean;
 }
 
 const ACCEPTED: PublishOutcome = { kind: 'accepted' };
@@ -175,7 +178,7 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
       settle(composed.passage, RATE_LIMITED);
       return null;
     }
-    return { ...composed, key, turn };
+    return { ...composed, key, turn, isRepeated: false };
   };
 
   const route = (spaced: Spaced): null => {
@@ -215,7 +218,15 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
     outboxId: null,
   });
 
-  const hear = ({ passage, target, key, turn }: Spaced, fate: PushFate): void => {
+  const hear = (spaced: Spaced, fate: PushFate): void => {
+    const { passage, target, key, turn } = spaced;
+    if (fate === 'dead-token' || fate === 'token-kept') {
+      const repeated = again(spaced);
+      if (repeated !== null) {
+        route(repeated);
+        return;
+      }
+    }
     if (fate === 'lost' || fate === 'no-notifier') spacing.giveBack(key, turn);
     const nowMs = clock.nowMs();
     let outcome = FAILED;
@@ -257,15 +268,20 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
   };
 
   /** Its client came again, with a new token or of another type, while the push was under way: the node is good. */
-  const isBack = ({ request }: PublishPassage, { key }: PublishTarget): boolean =>
-    sources.some((source) =>
-      source
-        .find(request.node)
-        .some(
-          (target) =>
-            target.key === key && (target.device !== null || !isEnd(target.whenGone(clock.nowMs()))),
-        ),
-    );
+  const isBack = ({ request }: PublishPassage, { key }: PublishTarget): boolean => {
+    const target = targetNow(sources, request.node, key);
+    return target !== null && (target.device !== null || !isEnd(target.whenGone(clock.nowMs())));
+  };
+
+  /** The token was called dead, and its client has brought another one meanwhile: to that, once. */
+  const again = ({ passage, target, device, key, turn, isRepeated }: Spaced): Spaced | null => {
+    if (isRepeated) return null;
+    const now = targetNow(sources, passage.request.node, target.key);
+    if (now === null || now.device === null) return null;
+    if (now.device.serviceId === device.serviceId && now.service === target.service) return null;
+    const wake = now.compose(passage.request.summary);
+    return { passage, target: now, device: now.device, wake, key, turn, isRepeated: true };
+  };
 
   const subscription = merge(
     requests.pipe(stage('xmpp-resolve', resolve, onFault)),

@@ -1,5 +1,5 @@
 import type { ServiceId } from '../domain/ids.js';
-import type { DeviceKey, StoredDevice } from './device.js';
+import type { DeviceKey, RemovalReason, StoredDevice } from './device.js';
 
 /** What a registration would be if there were none yet. */
 export interface DeviceOffer {
@@ -82,6 +82,6 @@ export interface XmppDeviceStore {
   countDead(filter: DeadDevicesFilter): Promise<ReadonlyMap<string, number>>;
   /** Their keys, oldest first, at most `limit`, for `restore`. */
   dead(filter: DeadDevicesFilter, limit: number): Promise<readonly DeviceKey[]>;
-  /** Forgets those that were removed before `ms`; how many. */
-  dropRemovedBefore(ms: number): Promise<number>;
+  /** Forgets those that were removed for this reason before `beforeMs` (unix milliseconds); how many. */
+  dropRemoved(reason: RemovalReason, beforeMs: number): Promise<number>;
 }

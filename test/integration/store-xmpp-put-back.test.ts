@@ -50,7 +50,8 @@ describeWithDatabases('a database that was put back under processes that run', (
     await registry.unregister(v1('a'));
     await registry.sync();
     expect(await store.drawnRevision()).toBe(directory.revision);
-    await store.dropRemovedBefore(Date.now() + 1000);
+    await store.dropRemoved('unregistered', Date.now() + 1000);
+    await store.dropRemoved('dead', Date.now() + 1000);
     expect(await store.drawnRevision()).toBe(directory.revision);
   });
 

@@ -166,7 +166,8 @@ describeWithDatabases('devices of XMPP users', (fixture) => {
             (await model.dead(filter, 100)).map(keyText).toSorted(),
           );
         }
-        expect(await store.dropRemovedBefore(5)).toBe(await model.dropRemovedBefore(5));
+        for (const reason of ['dead', 'unregistered'] as const)
+          expect(await store.dropRemoved(reason, 5)).toBe(await model.dropRemoved(reason, 5));
         expect(byKey(await allOf(store))).toEqual(byKey(await model.changesSince(0, 1000)));
       }),
       { numRuns: 40 },
@@ -468,8 +469,10 @@ describeWithDatabases('devices of XMPP users', (fixture) => {
       '3',
       '5',
     ]);
-    expect(await store.dropRemovedBefore(4997)).toBe(2);
-    expect(await store.dropRemovedBefore(Number.MAX_SAFE_INTEGER)).toBe(2);
+    expect(await store.dropRemoved('dead', 4997)).toBe(1);
+    expect(await store.dropRemoved('unregistered', 4000)).toBe(0);
+    expect(await store.dropRemoved('unregistered', 4001)).toBe(1);
+    expect(await store.dropRemoved('dead', Number.MAX_SAFE_INTEGER)).toBe(2);
     expect(await allOf(store)).toHaveLength(3);
   });
 
@@ -486,7 +489,7 @@ describeWithDatabases('devices of XMPP users', (fixture) => {
       store.note([{ key: v1('a'), lastPushAtMs: 1, lastErrorAtMs: null }]),
       store.countDead(everything),
       store.dead(everything, 1),
-      store.dropRemovedBefore(1),
+      store.dropRemoved('dead', 1),
     ];
     for (const result of await Promise.allSettled(calls)) {
       expect(result).toMatchObject({ reason: expect.any(StoreUnavailable) as unknown });

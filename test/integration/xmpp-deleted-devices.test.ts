@@ -186,7 +186,7 @@ describeWithDatabases('dead devices of XMPP users', (fixture) => {
     const database = await fixture.open();
     const { process } = await setUp(database, [[v1('a'), 'token a']]);
     await process.die('token a');
-    expect(await process.store.dropRemovedBefore(START_MS + 1)).toBe(1);
+    expect(await process.store.dropRemoved('dead', START_MS + 1)).toBe(1);
     expect(await process.running.count()).toEqual([]);
     expect(await process.running.undelete(everything)).toBe(0);
   });

@@ -127,11 +127,12 @@ export class MemoryXmppStore implements XmppDeviceStore {
     );
   }
 
-  dropRemovedBefore(ms: number): Promise<number> {
-    return this.#call('drop', ms, () => {
+  dropRemoved(reason: RemovalReason, beforeMs: number): Promise<number> {
+    return this.#call('drop', beforeMs, () => {
       let dropped = 0;
-      for (const [id, { removedAtMs }] of this.#rows) {
-        if (removedAtMs !== null && removedAtMs < ms && this.#rows.delete(id)) dropped += 1;
+      for (const [id, { removedAtMs, removed }] of this.#rows) {
+        if (removed === reason && removedAtMs !== null && removedAtMs < beforeMs && this.#rows.delete(id))
+          dropped += 1;
       }
       return dropped;
     });

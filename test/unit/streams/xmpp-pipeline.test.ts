@@ -190,13 +190,36 @@ describe('the pipeline of publishes', () => {
     await eventually(() => taken.length === 1);
   });
 
-  it.each<[string, Partial<PublishTarget>]>([
-    ['with a new token', { device: { serviceId: 'new token' as ServiceId, serviceData: null } }],
-    ['of a type that only another process serves', { device: null, whenGone: () => FAILED }],
-  ])('calls nothing dead whose client came %s meanwhile', async (_what, changes) => {
+  it.each(['dead-token', 'token-kept'] as const)(
+    'goes to the new token with which its client came meanwhile, once ("%s")',
+    async (fate) => {
+      const { publish, taken, source } = setUp();
+      const answer = publish();
+      const device = { serviceId: 'new token' as ServiceId, serviceData: null };
+      source.memory.set('a', [targetOf('a', { device })]);
+      taken[0]?.tell(fate);
+      expect(taken[1]?.push.device).toEqual(device);
+      source.memory.set('a', [targetOf('a')]);
+      taken[1]?.tell(fate);
+      expect(taken).toHaveLength(2);
+      expect(await answer).toEqual(FAILED);
+    },
+  );
+
+  it('says what became of the push to the new token', async () => {
     const { publish, taken, source } = setUp();
     const answer = publish();
-    source.memory.set('a', [targetOf('a', changes)]);
+    const device = { serviceId: 'new token' as ServiceId, serviceData: null };
+    source.memory.set('a', [targetOf('a', { device })]);
+    taken[0]?.tell('token-kept');
+    taken[1]?.tell('delivered');
+    expect(await answer).toEqual(ACCEPTED);
+  });
+
+  it('calls nothing dead whose client came of a type that only another process serves', async () => {
+    const { publish, taken, source } = setUp();
+    const answer = publish();
+    source.memory.set('a', [targetOf('a', { device: null, whenGone: () => FAILED })]);
     taken[0]?.tell('dead-token');
     expect(await answer).toEqual(FAILED);
   });
