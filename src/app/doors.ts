@@ -65,6 +65,7 @@ export function createClientDoor(
     brands: served,
     ...(statistics === undefined ? {} : { statistics }),
     appServer,
+    appServerReport: { answered: (request, answer) => metrics.appServerAnswers.of(request, answer).add() },
     metrics,
     log,
     clock,

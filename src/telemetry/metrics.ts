@@ -228,6 +228,11 @@ export class Metrics {
     'waggle_http_connections_refused_total',
     'client connections closed at once because there were http.maxConnections already',
   );
+  readonly appServerAnswers = this.#table(
+    'waggle_app_server_answers_total',
+    'requests to /push_appserver (register, unregister, push) by answer: registered, unregistered, accepted, unknown-type, bad-token, not-found, unknown: node or secret, dead-token, rate-limited, unavailable, failed, late, fault, bad-request, too-large, aborted, shed; those of one address beyond its rate are not among them',
+    ['request', 'answer'],
+  );
   readonly onionRequests = this.#family('waggle_onion_requests_total', 'onion requests by result', 'result');
 
   // The network.
