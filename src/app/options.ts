@@ -22,7 +22,7 @@ import type { DuplicateFilterOptions } from '../streams/duplicate-filter.js';
 import type { BatchWriterOptions } from '../store/batch-writer.js';
 
 export { brands, legacyOptions } from './legacy-options.js';
-export { uwpxOptions } from './uwpx-options.js';
+export { uwpxDevicesOptions, uwpxOptions } from './uwpx-options.js';
 export { xmppOptions } from './xmpp-options.js';
 
 /* The configuration, turned into what each part wants to be told. No decisions here, only names and units. */

@@ -32,16 +32,38 @@ export interface UwpxPartOptions {
   readonly exempt: readonly string[];
   /** What clients let their servers publish to. */
   readonly pushAddress: string;
-  readonly service: ServiceName;
-  readonly targets: UwpxTargetsOptions;
-  readonly maxDevices: number;
   readonly cleanUp: CleanUpOptions;
   /** From one clean-up to the next. */
   readonly cleanUpMs: number;
   readonly account: UwpxAccountOptions | null;
 }
 
-/** What the parts for UWPX are told; null when it is not enabled. Loading refuses what lacks a certificate or an address. */
+export interface UwpxDevicesOptions {
+  readonly service: ServiceName;
+  readonly targets: UwpxTargetsOptions;
+  readonly maxDevices: number;
+}
+
+/**
+ * Of the devices that publishes are for, also those that another process registers: whoever does not know them would call
+ * them unknown, and end their registrations. Null where nobody publishes.
+ */
+export const uwpxDevicesOptions = ({ uwpx, xmpp }: Config): UwpxDevicesOptions | null =>
+  uwpx.enabled || xmpp.enabled
+    ? {
+        service: serviceNameOf(uwpx.service),
+        targets: {
+          ...defaultUwpxTargetsOptions,
+          service: serviceNameOf(uwpx.service),
+          lifetimeMs: uwpx.ttlSeconds * 1000,
+          bindDomain: xmpp.bindDomain === 'always',
+          lookUps: { ...defaultUwpxTargetsOptions.lookUps, maxWaiting: uwpx.maxWaitingLookUps },
+        },
+        maxDevices: uwpx.maxDevices,
+      }
+    : null;
+
+/** What the door for UWPX clients is told; null when it is not enabled. Loading refuses what lacks a certificate or an address. */
 export function uwpxOptions(config: Config): UwpxPartOptions | null {
   const { uwpx, http } = config;
   const { enabled, host, port, certificateFile, keyFile } = uwpx;
@@ -53,9 +75,6 @@ export function uwpxOptions(config: Config): UwpxPartOptions | null {
     limits: limits(uwpx),
     exempt: http.rateLimitExempt,
     pushAddress,
-    service: serviceNameOf(uwpx.service),
-    targets: targets(config),
-    maxDevices: uwpx.maxDevices,
     cleanUp: {
       ...defaultCleanUpOptions,
       outdatedMs: uwpx.outdatedDays * DAY_MS,
@@ -84,14 +103,6 @@ function account(uwpx: UwpxConfig): UwpxAccountOptions | null {
     plainOnLoopback: uwpx.accountPlainOnLoopback,
   };
 }
-
-const targets = ({ uwpx, xmpp }: Config): UwpxTargetsOptions => ({
-  ...defaultUwpxTargetsOptions,
-  service: serviceNameOf(uwpx.service),
-  lifetimeMs: uwpx.ttlSeconds * 1000,
-  bindDomain: xmpp.bindDomain === 'always',
-  lookUps: { ...defaultUwpxTargetsOptions.lookUps, maxWaiting: uwpx.maxWaitingLookUps },
-});
 
 const limits = (uwpx: UwpxConfig): UwpxLimits => ({
   accountsPerDevice: uwpx.maxAccountsPerDevice,

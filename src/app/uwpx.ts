@@ -20,7 +20,7 @@ import { createUwpxAccount } from './uwpx-account.js';
 
 /** Devices of UWPX. */
 export interface Uwpx {
-  /** Whom publishes to its nodes are for; none when it is not served. */
+  /** Whom publishes to its nodes are for, also where its clients are served by another process alone. */
   readonly sources: readonly TargetSource[];
   /** Lets clients in. Rejects with `StartError`. */
   open(pipeline: XmppPipeline): Promise<void>;
@@ -31,7 +31,7 @@ export interface Uwpx {
 /** How often signs of life are written down and devices counted. */
 const FLUSH_SECONDS = 60;
 
-const notServed: Uwpx = { sources: [], open: async () => {}, close: async () => {} };
+const withoutDoor = { open: async () => {}, close: async () => {} };
 
 export function createUwpx(
   around: Surroundings,
@@ -40,16 +40,16 @@ export function createUwpx(
   { notifiers, holders, reportDeadToken }: Pick<Devices, 'notifiers' | 'holders' | 'reportDeadToken'>,
 ): Uwpx {
   const { config, clock, randomBytes, log, metrics, parts, repeat } = around;
-  const settings = options.uwpxOptions(config);
-  if (settings === null) return notServed;
+  const devices = options.uwpxDevicesOptions(config);
+  if (devices === null) return { sources: [], ...withoutDoor };
   if (key === null) throw new Error('the key of registrations is opened where devices are served');
-  const { service, maxDevices, limits } = settings;
+  const { service, maxDevices } = devices;
 
   const secrets = new SecretKeeper(key, randomBytes);
   const store = new PostgresUwpxStore({ database, secrets, maxDevices, clock });
   parts.add(() => store.idle());
   const channels = new ChannelDevices();
-  const targets = new UwpxTargets({ store, channels, clock }, settings.targets);
+  const targets = new UwpxTargets({ store, channels, clock }, devices.targets);
   parts.add(() => targets.flush());
   const tokenHolders = new UwpxTokenHolders({ store, channels, service, clock });
   holders.add(tokenHolders);
@@ -57,6 +57,9 @@ export function createUwpx(
     await tokenHolders.refresh();
     await targets.flush();
   });
+  const settings = options.uwpxOptions(config);
+  if (settings === null) return { sources: [targets], ...withoutDoor };
+  const { limits } = settings;
   const cleanUp = new UwpxCleanUp(
     { store, clock, log, onRemoved: (devices) => metrics.uwpxOutdated.add(devices) },
     settings.cleanUp,

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { uwpxOptions } from '../../../src/app/uwpx-options.js';
+import { uwpxDevicesOptions, uwpxOptions } from '../../../src/app/uwpx-options.js';
 import { xmppOptions } from '../../../src/app/xmpp-options.js';
 import { defaultAppServerHttpOptions } from '../../../src/http/server-options.js';
 import { defaultCleanUpOptions } from '../../../src/uwpx/clean-up.js';
@@ -191,6 +191,12 @@ describe('what the parts for UWPX are told', () => {
 
   it('is nothing while it is not enabled', () => {
     expect(uwpxOptions(loadGood())).toBeNull();
+    expect(uwpxDevicesOptions(loadGood())).toBeNull();
+  });
+
+  it('is its devices where XMPP servers publish: another process may serve their clients', () => {
+    expect(uwpxOptions(loadText(component))).toBeNull();
+    expect(uwpxDevicesOptions(loadText(component))?.service).toBe('wns');
   });
 
   it('is what they take for their defaults', () => {
@@ -200,12 +206,14 @@ describe('what the parts for UWPX are told', () => {
       limits: defaultUwpxLimits,
       exempt: ['127.0.0.0/8', '::1'],
       pushAddress: 'push.example.org',
-      service: 'wns',
-      targets: { ...defaultUwpxTargetsOptions, service: 'wns', lifetimeMs: 28 * 86_400_000 },
-      maxDevices: 1_000_000,
       cleanUp: defaultCleanUpOptions,
       cleanUpMs: 3_600_000,
       account: null,
+    });
+    expect(uwpxDevicesOptions(loadText(base + notifier))).toEqual({
+      service: 'wns',
+      targets: { ...defaultUwpxTargetsOptions, service: 'wns', lifetimeMs: 28 * 86_400_000 },
+      maxDevices: 1_000_000,
     });
   });
 
@@ -261,11 +269,14 @@ describe('what the parts for UWPX are told', () => {
   lostChannelGraceDays: 28
   cleanUpSeconds: 29
 ${notifier}`;
-    expect(uwpxOptions(loadText(text, ['--xmpp.bindDomain=always']))).toMatchObject({
-      address: { host: '127.0.0.1', port: 0, keyFile: '/k.pem' },
+    const config = loadText(text, ['--xmpp.bindDomain=always']);
+    expect(uwpxDevicesOptions(config)).toMatchObject({
       service: 'other',
       targets: { service: 'other', lifetimeMs: 60_000, bindDomain: true, lookUps: { maxWaiting: 13 } },
       maxDevices: 2,
+    });
+    expect(uwpxOptions(config)).toMatchObject({
+      address: { host: '127.0.0.1', port: 0, keyFile: '/k.pem' },
       limits: {
         accountsPerDevice: 3,
         idMaxBytes: 4,
