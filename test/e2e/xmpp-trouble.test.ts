@@ -140,6 +140,24 @@ function suite(real: () => RealXmppServer, postgres: () => TestPostgres): void {
     await expectRegistered([...all, wrong, late]);
   });
 
+  it('an XMPP server that restarts while the database is away finds us, for those who are known', async () => {
+    const [known, wrong] = [
+      await scene.away(),
+      await scene.away(scene.newDevice(), 'command', { node: 'nobody' }),
+    ];
+    await scene.usersLeave();
+    await stopDatabase();
+    const { server } = scene;
+    const connects = await server.metric('waggle_xmpp_connects_total');
+    await real().restart();
+    await eventually(
+      async () => (await server.metric('waggle_xmpp_connects_total')) === connects + scene.connections,
+    );
+    for (const away of [known, wrong]) await scene.send(away, 'hello');
+    await untilArrived(known, 1);
+    await expectRegistered([known, wrong]);
+  });
+
   it('database and provider away: the server is told to try later, and the push comes all the same', async () => {
     const away = await scene.away();
     await stopDatabase();

@@ -113,7 +113,10 @@ describeWithDatabases('a notifier actor on the outbox', (fixture) => {
     let safe = 0;
     for (let i = 0; i < 1_000; i += 1) {
       const isLast = i === 999;
-      const taken = actor.offer(pushOf(`${i}`), isLast ? (fate) => (safe += fate === 'stored' ? 1 : 0) : undefined);
+      const taken = actor.offer(
+        pushOf(`${i}`),
+        isLast ? (fate) => (safe += fate === 'stored' ? 1 : 0) : undefined,
+      );
       expect(taken).toBe(true);
     }
     await eventually(() => metrics.delivered.of('apns').value === 1_000, { timeoutMs: 20_000 });
