@@ -96,7 +96,7 @@ export class UwpxListener {
     this.#tls = createTlsServer(this.#secureOptions(certificate.value));
     this.#tls.on('secureConnection', (socket) => this.#serve(socket));
     this.#tls.on('tlsClientError', (_error, socket) => this.#handshakeFailed(socket));
-    const tcp = createTcpServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#admit(socket));
+    const tcp = createTcpServer({ noDelay: true }, (socket) => this.#admit(socket));
     try {
       await new Promise<void>((resolve, reject) => {
         tcp.once('error', reject);
@@ -231,6 +231,8 @@ export class UwpxListener {
     }
     this.#newcomers.delete(key);
     clearTimeout(newcomer.timer);
+    // Not before: who ends in the middle of the handshake has left, and shall not take up room until its time is over.
+    socket.allowHalfOpen = true;
     const { metrics, answer } = this.parts;
     metrics.uwpxConnections.of('secured').add();
     const connection = new LineConnection(

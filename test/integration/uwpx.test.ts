@@ -416,6 +416,19 @@ describe('a hostile client', () => {
     expect(countsOf(door.metrics.uwpxConnections)).toEqual({ 'handshake-timeout': 2 });
   });
 
+  it('that leaves before its handshake is done is gone at once', async () => {
+    await open();
+    const leaving = await Promise.all(Array.from({ length: 4 }, () => door.connectTcp()));
+    const [silent, half, ended, reset] = leaving;
+    silent?.destroy();
+    half?.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]), () => half.destroy());
+    ended?.end();
+    reset?.resetAndDestroy();
+    await eventually(() => door.listener.connectionCount === 0, { timeoutMs: 2_000 });
+    const { gone = 0, 'handshake-failed': failed = 0 } = countsOf(door.metrics.uwpxConnections);
+    expect(gone + failed).toBe(4);
+  });
+
   it('that is slow with its message is cut off, however busy it looks', async () => {
     await open({ listener: { idleTimeoutMs: 200 } });
     const silent = await door.connect();
