@@ -68,7 +68,7 @@ export const httpSection: OptionsOf<Config['http']> = {
     default: [],
   }),
   maxConnections: wholeNumber({
-    doc: 'Open client connections at once.',
+    doc: 'Open client connections at once; fewer where the limit of open files is too low for all.',
     unit: 'connections',
     default: 20_000,
     min: 1,

@@ -57,7 +57,11 @@ export const uwpxSection: OptionsOf<UwpxConfig> = {
   newDevicesBurst: count('New devices that one address (IPv6: one /64) may bring at once.', 'devices', 30),
   newDevicesPerHour: count('And in the long run.', 'devices/h', 60),
   messagesBurst: count('Messages that one address may send at once.', 'messages', 120),
-  messagesPerMinute: count('And in the long run.', 'messages/min', 120),
+  messagesPerMinute: count(
+    'And in the long run. Of connections it may make twice as many.',
+    'messages/min',
+    120,
+  ),
   testPushesBurst: count('Test pushes of one device at once.', 'pushes', 5),
   testPushesPerHour: count('And in the long run.', 'pushes/h', 30),
   maxSendersTracked: wholeNumber({
@@ -89,7 +93,11 @@ export const uwpxSection: OptionsOf<UwpxConfig> = {
     min: 4096,
     max: 1_048_576,
   }),
-  maxConnections: count('Open connections at once.', 'connections', 4096),
+  maxConnections: count(
+    'Open connections at once; fewer where the limit of open files is too low for all.',
+    'connections',
+    4096,
+  ),
   maxConnectionsPerAddress: count('And of one address.', 'connections', 64),
   maxHandshakes: count(
     'Connections whose TLS handshake is not done; a further one takes the place of the oldest.',
