@@ -111,7 +111,7 @@ export type IqResult =
   | { readonly kind: 'lost' };
 
 /** What may be written back without making the stream end: nothing that XML has no form for. */
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- XML forbids them
 const unwritable = /[\0-\x1f\ufffe\uffff]|\p{Surrogate}/u;
 
 /**

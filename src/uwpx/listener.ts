@@ -18,7 +18,7 @@ import { LineConnection } from './line-connection.js';
 import type { ListenerLimits, UwpxAddress } from './listener-options.js';
 import type { UwpxSender } from './port.js';
 import type { UwpxReply } from './service.js';
-import { TokenBuckets } from './token-buckets.js';
+import { TokenBuckets } from '../delivery-rules/token-buckets.js';
 
 export interface ListenerParts {
   /** See `UwpxService.answer`. */

@@ -1,3 +1,4 @@
+import type { ChannelUri } from '../codec/wns-channel-uri.js';
 import type { Branded } from '../domain/brand.js';
 
 /** The protocol that a device spoke last: it decides the form of its pushes (spec uwpx-push, 6.2). */
@@ -7,8 +8,7 @@ export type ProtocolVersion = 1 | 2;
 export type UwpxDeviceId = Branded<string, 'UwpxDeviceId'>;
 /** As `UwpxDeviceId`; for clients of the first generation the hash of their bare JID (spec uwpx-push, 5.2). */
 export type UwpxAccountId = Branded<string, 'UwpxAccountId'>;
-/** A checked channel of WNS in its normal form; see `parseChannelUri`. */
-export type ChannelUri = Branded<string, 'ChannelUri'>;
+export type { ChannelUri };
 
 export interface UwpxDevice {
   readonly deviceId: UwpxDeviceId;

@@ -9,7 +9,7 @@ import type { UwpxLimits } from './limits.js';
 import type { ChannelResult, OfferedAccount, TestPush, UwpxAccount, UwpxSender, UwpxStore } from './port.js';
 import { testPushBody } from './push-body.js';
 import type { RequestedAccount, UwpxRequest } from './request.js';
-import { TokenBuckets } from './token-buckets.js';
+import { TokenBuckets } from '../delivery-rules/token-buckets.js';
 
 export interface RegistrationParts {
   readonly store: UwpxStore;

@@ -8,7 +8,7 @@ import type { UwpxLimits } from './limits.js';
 import type { UwpxSender } from './port.js';
 import { Registrations, type RegistrationParts, type RegistrationRefusal } from './registrations.js';
 import { parseRequest, type RefusedRequest, type UwpxRequest } from './request.js';
-import { TokenBuckets } from './token-buckets.js';
+import { TokenBuckets } from '../delivery-rules/token-buckets.js';
 
 export interface UwpxServiceParts extends RegistrationParts {
   readonly metrics: Metrics;

@@ -1,4 +1,5 @@
 import type { RandomBytes } from '../crypto/sodium.js';
+import { TokenBuckets } from '../delivery-rules/token-buckets.js';
 import { secretHashOf, type SecretKeeper } from '../crypto/secret-keeper.js';
 import type { Clock } from '../domain/clock.js';
 import type { Device } from '../domain/device.js';
@@ -17,7 +18,6 @@ import { inTime } from './in-time.js';
 import type { XmppDeviceLimits } from './limits.js';
 import type { DeviceChange, DeviceOffer, XmppDeviceStore } from './port.js';
 import type { StoreUse, XmppDevicesReport } from './report.js';
-import { RequestRate } from './request-rate.js';
 import { StoreFailures } from './store-failures.js';
 import { Turns } from './turns.js';
 
@@ -47,6 +47,7 @@ export interface XmppTokenHolder {
   tokenDied(sinceMs: number): Promise<boolean>;
 }
 
+const MINUTES_PER_HOUR = 60;
 const UNAVAILABLE = { kind: 'unavailable' } as const;
 const RATE_LIMITED = { kind: 'rate-limited' } as const;
 const BAD_TOKEN = { kind: 'bad-token' } as const;
@@ -62,14 +63,19 @@ const NOT_FOUND = { kind: 'not-found' } as const;
  */
 export class XmppRegistry implements Registrations {
   readonly #turns: Turns;
-  readonly #rate: RequestRate;
+  readonly #rate: TokenBuckets;
   readonly #failures: StoreFailures;
   readonly #sync: DirectorySync;
 
   constructor(private readonly deps: XmppRegistryDeps) {
     const { limits } = deps;
     this.#turns = new Turns({ max: limits.maxWaiting, maxPerName: limits.maxWaitingPerDevice });
-    this.#rate = new RequestRate(limits.requestsPerMinutePerDomain, limits.maxCountedDomains);
+    const perMinute = limits.requestsPerMinutePerDomain;
+    this.#rate = new TokenBuckets({
+      burst: perMinute,
+      perHour: perMinute * MINUTES_PER_HOUR,
+      maxKeys: limits.maxCountedDomains,
+    });
     this.#failures = new StoreFailures(deps);
     this.#sync = new DirectorySync({ ...deps, failures: this.#failures });
   }

@@ -28,7 +28,7 @@ export const luaString = (text: string): string =>
   `"${Buffer.from(text)
     .latin1Slice()
     .replaceAll(
-      // eslint-disable-next-line no-control-regex
+      // eslint-disable-next-line no-control-regex -- what Prosody escapes in these files
       /[\0-\x1f"'\\\x7f-\xff]/g,
       (c) => escapes[c] ?? `\\${c.charCodeAt(0).toString().padStart(3, '0')}`,
     )}"`;

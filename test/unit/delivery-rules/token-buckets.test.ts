@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TokenBuckets } from '../../../src/uwpx/token-buckets.js';
+import { TokenBuckets } from '../../../src/delivery-rules/token-buckets.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -41,5 +41,37 @@ describe('token buckets', () => {
       if (key % 10 === 0) expect(buckets.take('used', 0)).toBe(false);
       expect(buckets.size).toBeLessThanOrEqual(100);
     }
+  });
+});
+
+describe('token buckets that hold a minute', () => {
+  const perMinute = (count: number, maxKeys: number): TokenBuckets =>
+    new TokenBuckets({ burst: count, perHour: count * 60, maxKeys });
+  const take = (buckets: TokenBuckets, key: string, nowMs: number, times: number): number => {
+    let taken = 0;
+    for (let n = 0; n < times; n += 1) if (buckets.take(key, nowMs)) taken += 1;
+    return taken;
+  };
+
+  it('let a minute of them through at once, and then one for each that has passed', () => {
+    const buckets = perMinute(7, 10);
+    expect(take(buckets, 'a', 1_000_000, 20)).toBe(7);
+    expect(take(buckets, 'a', 1_000_000 + 60_000, 20)).toBe(7);
+    expect(take(buckets, 'a', 1_000_000 + 60_000 + 8_600, 20)).toBe(1);
+    expect(take(buckets, 'b', 1_000_000, 20)).toBe(7);
+  });
+
+  it('are not held up by a clock that is put back', () => {
+    const buckets = perMinute(10, 10);
+    expect(take(buckets, 'a', 1_000_000_000, 10)).toBe(10);
+    expect(take(buckets, 'a', 0, 10)).toBe(0);
+    expect(take(buckets, 'a', 60_000, 20)).toBe(10);
+  });
+
+  it('remember so many keys and no more: those that were asked for last', () => {
+    const buckets = perMinute(1, 2);
+    for (const key of ['a', 'b', 'a', 'c']) buckets.take(key, 0);
+    expect(buckets.size).toBe(2);
+    expect([buckets.take('a', 0), buckets.take('c', 0), buckets.take('b', 0)]).toEqual([false, false, true]);
   });
 });
