@@ -1,5 +1,8 @@
 #!/usr/bin/env node
 import { runCommandLine } from './cli/run.js';
+import { mendAsyncResourceBind } from './lifecycle/async-resource-bind.js';
+
+mendAsyncResourceBind();
 
 const code = await runCommandLine(process.argv.slice(2), {
   env: process.env,

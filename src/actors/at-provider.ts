@@ -1,5 +1,6 @@
 import type { SendingLimits } from '../delivery-rules/sending-limits.js';
 import type { Clock } from '../domain/clock.js';
+import { LinkedSet } from '../domain/linked-set.js';
 import type { Outcome } from '../domain/outcome.js';
 import type { Notifier } from '../notifiers/port.js';
 import { Gathered } from './gathered.js';
@@ -23,7 +24,7 @@ const BROKEN: Outcome = {
 export class AtProvider {
   #count = 0;
   #claimedCount = 0;
-  readonly #unsettled = new Set<HeldPush>();
+  readonly #unsettled = new LinkedSet<HeldPush>();
   readonly #settled: Gathered<Settled>;
 
   constructor(
@@ -68,7 +69,7 @@ export class AtProvider {
 
   /** At the end of a stop: those that a broken notifier keeps although they were broken off are waited for no longer. */
   giveUp(): void {
-    for (const held of [...this.#unsettled]) this.#settle(held, BROKEN);
+    for (const held of this.#unsettled.toArray()) this.#settle(held, BROKEN);
   }
 
   #settle(held: HeldPush, outcome: Outcome): void {

@@ -1,5 +1,6 @@
 import type { Lane, Weighed } from '../delivery-rules/credits.js';
 import type { ServiceName } from '../domain/ids.js';
+import type { Linked } from '../domain/linked-set.js';
 import type { Push, PushFate } from '../domain/push.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -11,7 +12,10 @@ import type { Metrics } from '../telemetry/metrics.js';
 export type OnFate = (fate: PushFate) => void;
 
 /** A push in a notifier's memory. */
-export class HeldPush implements Weighed {
+export class HeldPush implements Weighed, Linked<HeldPush> {
+  /** While it is at the provider. */
+  before: HeldPush | null = null;
+  after: HeldPush | null = null;
   /** Of the window, when it was sent. */
   generation = 0;
   readonly bytes: number;

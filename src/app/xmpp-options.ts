@@ -72,6 +72,7 @@ const connectionOptions = (xmpp: XmppConfig): XmppOptions => ({
     maxAttributes: xmpp.maxAttributes,
   },
   openTimeoutMs: xmpp.openTimeoutMs,
+  coalesceMs: xmpp.coalesceMs,
   pingIntervalMs: xmpp.pingIntervalSeconds * 1000,
   silenceMs: xmpp.silenceSeconds * 1000,
   closeTimeoutMs: xmpp.closeTimeoutMs,

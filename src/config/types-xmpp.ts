@@ -25,6 +25,7 @@ export interface XmppConfig {
   readonly maxDepth: number;
   readonly maxAttributes: number;
   readonly maxSendQueueBytes: number;
+  readonly coalesceMs: number;
   readonly openTimeoutMs: number;
   readonly closeTimeoutMs: number;
   readonly pingIntervalSeconds: number;

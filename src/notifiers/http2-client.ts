@@ -298,7 +298,7 @@ export class Http2Client implements SessionOwner {
   #abort(signal: AbortSignal): void {
     for (const link of [...this.#links]) link.abort(signal);
     for (const exchange of this.#waiting) {
-      if (exchange.request.signal !== signal) continue;
+      if (exchange.signal !== signal) continue;
       this.#waiting.delete(exchange);
       exchange.fail('aborted');
     }

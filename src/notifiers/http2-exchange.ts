@@ -1,4 +1,5 @@
 import { constants, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2';
+import type { Linked } from '../domain/linked-set.js';
 
 const { NGHTTP2_CANCEL } = constants;
 /** The flag of a HEADERS frame that says: no body follows (RFC 9113, 6.2). */
@@ -59,18 +60,36 @@ const OK: Http2Result = { kind: 'answer', status: 200, retryAfter: null, body: '
  * One request until its result, over one stream or, when that one is refused, over several. It settles exactly once.
  * A stream may outlive its result: after the headers of a 200 there is nothing more to learn.
  */
-export class Exchange {
+export class Exchange implements Linked<Exchange> {
+  /** While a session carries it. */
+  before: Exchange | null = null;
+  after: Exchange | null = null;
   resends = 0;
+  readonly signal: AbortSignal;
+  /** Given up with the result: the stream refers to this, and the garbage collector may find the stream late. */
+  #request: Http2Request | null;
   #stream: ClientHttp2Stream | null = null;
   #done: ((result: Http2Result) => void) | null;
 
   constructor(
-    readonly request: Http2Request,
+    request: Http2Request,
     done: (result: Http2Result) => void,
     /** In ticks of the client's sweeper. */
     readonly startedTick: number,
   ) {
+    this.#request = request;
+    this.signal = request.signal;
     this.#done = done;
+  }
+
+  /** To be asked for before it has settled. */
+  get headers(): OutgoingHttpHeaders {
+    return this.#request?.headers ?? {};
+  }
+
+  /** As `headers`. */
+  get body(): string {
+    return this.#request?.body ?? '';
   }
 
   get isSettled(): boolean {
@@ -115,7 +134,7 @@ export class Exchange {
         carrier.onStreamOver(this, stream, true);
       }
     });
-    stream.end(this.request.body, 'latin1');
+    stream.end(this.body, 'latin1');
   }
 
   #collectBody(stream: ClientHttp2Stream, maxBytes: number, status: number, retryAfter: string | null): void {
@@ -139,6 +158,7 @@ export class Exchange {
   #settle(result: Http2Result): void {
     const done = this.#done;
     this.#done = null;
+    this.#request = null;
     done?.(result);
   }
 }

@@ -1,5 +1,6 @@
 import { constants, type ClientHttp2Session, type ClientHttp2Stream, type Settings } from 'node:http2';
 import type { Socket } from 'node:net';
+import { LinkedSet } from '../domain/linked-set.js';
 import type { Exchange, ExchangeCarrier, Http2Failure } from './http2-exchange.js';
 
 const { NGHTTP2_REFUSED_STREAM } = constants;
@@ -50,7 +51,7 @@ export interface SessionOwner {
  */
 export class SessionLink implements ExchangeCarrier {
   state: 'connecting' | 'open' | 'draining' | 'gone' = 'connecting';
-  readonly inFlight = new Set<Exchange>();
+  readonly inFlight = new LinkedSet<Exchange>();
   /** Whether the peer has ever answered on it: a connection that never did is no better than none. */
   hasAnswered = false;
   #session: ClientHttp2Session | null = null;
@@ -109,12 +110,12 @@ export class SessionLink implements ExchangeCarrier {
     let stream: ClientHttp2Stream;
     try {
       if (this.#session === null || this.#session.closed) throw new Error('session closed');
-      stream = this.#session.request(exchange.request.headers);
+      stream = this.#session.request(exchange.headers);
     } catch {
       this.retire(null);
       return false;
     }
-    this.#count(exchange.request.body.length);
+    this.#count(exchange.body.length);
     this.inFlight.add(exchange);
     this.#lastStartTick = this.owner.tick;
     exchange.run(stream, this);
@@ -139,7 +140,7 @@ export class SessionLink implements ExchangeCarrier {
   /** Ends what has waited for longer than the time limit and watches whether the peer is still there. */
   sweep(): void {
     const tick = this.owner.tick;
-    for (const exchange of this.inFlight) {
+    for (const exchange of this.inFlight.toArray()) {
       if (tick - exchange.startedTick <= TICKS_PER_TIMEOUT) continue;
       this.inFlight.delete(exchange);
       exchange.dropStream();
@@ -163,8 +164,8 @@ export class SessionLink implements ExchangeCarrier {
   }
 
   abort(signal: AbortSignal): void {
-    for (const exchange of this.inFlight) {
-      if (exchange.request.signal !== signal) continue;
+    for (const exchange of this.inFlight.toArray()) {
+      if (exchange.signal !== signal) continue;
       this.inFlight.delete(exchange);
       exchange.dropStream();
       exchange.fail('aborted');
@@ -183,8 +184,7 @@ export class SessionLink implements ExchangeCarrier {
   /** At once, with everything under way failing as `closed`. */
   close(): void {
     this.state = 'draining';
-    for (const exchange of this.inFlight) exchange.fail('closed');
-    this.inFlight.clear();
+    for (const exchange of this.inFlight.takeAll()) exchange.fail('closed');
     this.#dispose();
   }
 
@@ -248,8 +248,7 @@ export class SessionLink implements ExchangeCarrier {
     this.retire(this.#failure ?? (this.state === 'connecting' ? 'unreachable' : null));
     // The streams of a destroyed session close by themselves; this is for one that did not.
     setImmediate(() => {
-      for (const exchange of this.inFlight) exchange.fail(this.#failure ?? 'connection-lost');
-      this.inFlight.clear();
+      for (const exchange of this.inFlight.takeAll()) exchange.fail(this.#failure ?? 'connection-lost');
       this.#dispose();
     });
   }

@@ -3,6 +3,7 @@ import { component, type ComponentEntity } from '@xmpp/component';
 import { element, type Markup } from './markup.js';
 import { ns } from './namespaces.js';
 import type { ComponentEntry, XmppOptions } from './options.js';
+import { ReadCoalescer } from './read-coalescer.js';
 import type { StreamEnd } from './stream-end.js';
 import { streamParserClass } from './stream-parser.js';
 import type { XmlElement } from './xml-element.js';
@@ -37,6 +38,7 @@ const STREAM_END = '</stream:stream>' as Markup;
 export class ComponentStream {
   #state: State = 'opening';
   readonly #entity: ComponentEntity;
+  readonly #reads: ReadCoalescer;
   #socket: Socket | null = null;
   #outgoing = '';
   #isFlushDue = false;
@@ -51,6 +53,7 @@ export class ComponentStream {
     private readonly options: XmppOptions,
     private readonly events: ComponentStreamEvents,
   ) {
+    this.#reads = new ReadCoalescer(options.coalesceMs, LARGE_READ_CHARS);
     this.#entity = this.#createEntity();
     this.#open();
   }
@@ -98,7 +101,7 @@ export class ComponentStream {
     entity.reconnect.stop();
     entity.timeout = options.openTimeoutMs;
     entity.socketParameters = () => ({ host: entry.host, port: entry.port });
-    entity.Parser = streamParserClass(options.xml, {
+    entity.Parser = streamParserClass(options.xml, this.#reads, {
       heard: () => {
         this.#hasHeard = true;
       },
@@ -148,6 +151,7 @@ export class ComponentStream {
     // The library takes its own listener away with the connection; an error after that must find one.
     socket?.on('error', () => undefined);
     socket?.on('close', () => {
+      this.#reads.flush();
       this.#end(this.#state === 'closing' ? { kind: 'stopped' } : { kind: 'closed-by-server' });
     });
     const { openTimeoutMs } = this.options;
@@ -234,6 +238,7 @@ export class ComponentStream {
   #end(end: StreamEnd): void {
     if (this.#state === 'ended') return;
     this.#setState('ended');
+    this.#reads.drop();
     this.#outgoing = '';
     // Ends the library's waits, whose timers would outlive us.
     this.#entity.emit('error', new Error('the connection has ended'));

@@ -1,3 +1,4 @@
+import { LinkedSet, type Linked } from '../domain/linked-set.js';
 import { answerMarkup, errorAnswer, type AnswerAddress, type IqAnswer, type IqRequest } from './iq.js';
 import type { IqRouter, Route } from './iq-router.js';
 import { parseJid } from './jid.js';
@@ -8,7 +9,7 @@ import { badRequest, internalServerError, overloaded, serviceUnavailable } from 
 import type { XmlElement } from './xml-element.js';
 
 /** A request whose answer is not there yet. */
-interface OpenRequest {
+interface OpenRequest extends Linked<OpenRequest> {
   readonly address: AnswerAddress;
   readonly kind: RequestKind;
   /** On the clock of `performance.now()`. */
@@ -29,7 +30,7 @@ interface Asked {
  */
 export class IqSession {
   /** In the order of their coming, which is that of their deadlines: all have the same time. */
-  readonly #open = new Set<OpenRequest>();
+  readonly #open = new LinkedSet<OpenRequest>();
   #timer: NodeJS.Timeout | null = null;
   #whenIdle: (() => void)[] = [];
   #isTaking = true;
@@ -98,7 +99,7 @@ export class IqSession {
 
   /** Answers all that is under way with a `wait` error: the connection is about to be closed. */
   answerRest(): void {
-    for (const request of this.#open) this.#answer(request, errorAnswer(internalServerError), 'late');
+    for (const request of this.#open.toArray()) this.#answer(request, errorAnswer(internalServerError), 'late');
   }
 
   /** The connection is gone: whatever is under way has no way back. */
@@ -106,8 +107,7 @@ export class IqSession {
     this.#isEnded = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    for (const _ of this.#open) this.router.report.answerLost();
-    this.#open.clear();
+    for (const _ of this.#open.takeAll()) this.router.report.answerLost();
     this.#noteIdle();
   }
 
@@ -130,7 +130,7 @@ export class IqSession {
     const deadlineMs = this.router.clock.nowMs() + this.router.options.answerTimeoutMs;
     this.#handle(
       route,
-      { address, kind: route.kind, startedMs },
+      { address, kind: route.kind, startedMs, before: null, after: null },
       { type, from, domain: this.domain, payload, deadlineMs },
     );
   }
@@ -189,7 +189,7 @@ export class IqSession {
     this.#timer = null;
     const { answerTimeoutMs } = this.router.options;
     const dueMs = performance.now() - answerTimeoutMs;
-    for (const request of this.#open) {
+    for (let request = this.#open.first; request !== null; request = this.#open.first) {
       if (request.startedMs > dueMs) {
         this.#timer = setTimeout(this.#answerLate, Math.ceil(request.startedMs - dueMs));
         return;

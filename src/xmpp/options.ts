@@ -22,6 +22,8 @@ export interface XmppOptions {
   readonly xml: XmlLimits;
   /** From the connect to the server's answer to our handshake. */
   readonly openTimeoutMs: number;
+  /** What comes thick is worked off together, at most once in so many milliseconds; 0: at once. See `ReadCoalescer`. */
+  readonly coalesceMs: number;
   /** Between two pings. */
   readonly pingIntervalMs: number;
   /** From a ping to any sign of life; without one the connection is dead. */
@@ -49,6 +51,7 @@ export interface XmppOptions {
 export const defaultXmppOptions: XmppOptions = {
   xml: { maxStanzaChars: 524_288, maxDepth: 32, maxAttributes: 64 },
   openTimeoutMs: 15_000,
+  coalesceMs: 4,
   pingIntervalMs: 60_000,
   silenceMs: 30_000,
   closeTimeoutMs: 2_000,

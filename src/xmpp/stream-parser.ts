@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { xml, type StreamParser } from '@xmpp/component';
 import { ns } from './namespaces.js';
+import type { ReadCoalescer } from './read-coalescer.js';
 import type { XmlElement } from './xml-element.js';
 import { XmlReader, type XmlFault, type XmlLimits } from './xml-reader.js';
 
@@ -23,7 +24,11 @@ export interface StreamEvents {
  * it waits for; stanzas, errors and the end go to us. Of those the library would make a promise chain for each stanza,
  * a connection to wherever `see-other-host` points, and, for data after an error or the end, an uncaught exception.
  */
-export function streamParserClass(limits: XmlLimits, events: StreamEvents): new () => StreamParser {
+export function streamParserClass(
+  limits: XmlLimits,
+  reads: ReadCoalescer,
+  events: StreamEvents,
+): new () => StreamParser {
   return class extends EventEmitter implements StreamParser {
     readonly #reader = new XmlReader(limits, {
       opened: (root) => {
@@ -46,10 +51,17 @@ export function streamParserClass(limits: XmlLimits, events: StreamEvents): new 
       },
     });
 
+    constructor() {
+      super();
+      reads.handTo((text) => {
+        const fault = this.#reader.write(text);
+        if (fault !== null) events.badXml(fault);
+      });
+    }
+
     write(text: string): void {
       events.heard();
-      const fault = this.#reader.write(text);
-      if (fault !== null) events.badXml(fault);
+      reads.add(text);
     }
   };
 }

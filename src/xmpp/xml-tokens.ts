@@ -8,13 +8,11 @@ export interface Tag {
   readonly declarations: readonly string[];
 }
 
+const EQUALS = 61;
 const GREATER_THAN = 62;
+const LESS_THAN = 60;
 const DOUBLE_QUOTE = 34;
 const SINGLE_QUOTE = 39;
-
-const tagName = /[^\s<>"'=/&:]+(?::[^\s<>"'=/&:]+)?/y;
-const attribute = /[ \t\r\n]+([^\s<>"'=/&]+)[ \t\r\n]*=[ \t\r\n]*(?:"([^"<]*)"|'([^'<]*)')/y;
-const blank = /[ \t\r\n]*$/y;
 
 /** Characters that XML 1.0 (section 2.2) knows in no form. */
 export const hasForbiddenCharacter = (text: string): boolean =>
@@ -40,31 +38,83 @@ export function findTagEnd(input: string, from: number, quote: number): { end: n
   return { end: -1, quote: open };
 }
 
-/** Reads what stands between `<` and `>` or `/>`. */
+/**
+ * Reads what stands between `<` and `>` or `/>`. By hand: a regular expression makes an array of each name and value, and
+ * tags are most of what a stream consists of.
+ */
 export function readTag(text: string, maxAttributes: number): Tag | 'not-well-formed' | 'policy-violation' {
-  tagName.lastIndex = 0;
-  const name = tagName.exec(text)?.[0];
-  if (name === undefined) return 'not-well-formed';
-  let at = name.length;
-  const attributes: string[] = [];
-  const declarations: string[] = [];
-  while (at < text.length) {
-    attribute.lastIndex = at;
-    const found = attribute.exec(text);
-    if (found === null) break;
+  let at = endOfName(text, 0);
+  const name = text.slice(0, at);
+  if (!isQualifiedName(name)) return 'not-well-formed';
+  let attributes = NONE;
+  let declarations = NONE;
+  for (;;) {
+    const start = skipBlank(text, at);
+    if (start === text.length) return { name, attributes, declarations };
+    if (start === at) return 'not-well-formed';
+    const keyEnd = endOfName(text, start);
+    const equals = skipBlank(text, keyEnd);
+    const quoted = skipBlank(text, equals + 1);
+    const quote = text.charCodeAt(quoted);
+    if (keyEnd === start || text.charCodeAt(equals) !== EQUALS) return 'not-well-formed';
+    if (quote !== DOUBLE_QUOTE && quote !== SINGLE_QUOTE) return 'not-well-formed';
+    const end = endOfValue(text, quoted + 1, quote);
+    if (end === -1) return 'not-well-formed';
     if (attributes.length + declarations.length >= 2 * maxAttributes) return 'policy-violation';
-    const key = found[1] ?? '';
-    const value = decodeText(found[2] ?? found[3] ?? '');
+    const key = text.slice(start, keyEnd);
+    const value = decodeText(text.slice(quoted + 1, end));
     if (value === null) return 'not-well-formed';
     const isDeclaration = key === 'xmlns' || key.startsWith('xmlns:');
-    const target = isDeclaration ? declarations : attributes;
     const kept = isDeclaration ? key.slice(6) : key;
+    const target = isDeclaration ? declarations : attributes;
     if (isNameIn(target, kept)) return 'not-well-formed';
-    target.push(kept, value);
-    at = attribute.lastIndex;
+    if (target.length > 0) target.push(kept, value);
+    else if (isDeclaration) declarations = [kept, value];
+    else attributes = [kept, value];
+    at = end + 1;
   }
-  blank.lastIndex = at;
-  return blank.test(text) ? { name, attributes, declarations } : 'not-well-formed';
+}
+
+/** Never written to. */
+const NONE: string[] = [];
+
+/** What may not stand in a name: white space and `<>"'=/&`. By code, below 128. */
+const endsName = new Uint8Array(128);
+for (const character of '\t\n\v\f\r <>"\'=/&') endsName[character.charCodeAt(0)] = 1;
+
+function endOfName(text: string, from: number): number {
+  for (let at = from; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code < 128 ? endsName[code] === 1 : /\s/.test(text.charAt(at))) return at;
+  }
+  return text.length;
+}
+
+/** With one colon at most, and something on both sides of it. */
+function isQualifiedName(name: string): boolean {
+  const colon = name.indexOf(':');
+  if (colon === -1) return name !== '';
+  return colon > 0 && colon < name.length - 1 && name.indexOf(':', colon + 1) === -1;
+}
+
+function skipBlank(text: string, from: number): number {
+  let at = from;
+  while (at < text.length) {
+    const code = text.charCodeAt(at);
+    if (code !== 32 && code !== 9 && code !== 10 && code !== 13) break;
+    at += 1;
+  }
+  return at;
+}
+
+/** -1: there is none, or a `<` before it. */
+function endOfValue(text: string, from: number, quote: number): number {
+  for (let at = from; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === quote) return at;
+    if (code === LESS_THAN) return -1;
+  }
+  return -1;
 }
 
 function isNameIn(pairs: readonly string[], name: string): boolean {

@@ -117,6 +117,7 @@ notifiers:
   maxDepth: 13
   maxAttributes: 14
   maxSendQueueBytes: 65537
+  coalesceMs: 15
   openTimeoutMs: 150
   closeTimeoutMs: 160
   pingIntervalSeconds: 17
@@ -147,6 +148,7 @@ notifiers:
       flushMs: 9000,
       options: {
         xml: { maxStanzaChars: 12_000, maxDepth: 13, maxAttributes: 14 },
+        coalesceMs: 15,
         openTimeoutMs: 150,
         pingIntervalMs: 17_000,
         silenceMs: 18_000,
