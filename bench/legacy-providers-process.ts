@@ -8,7 +8,9 @@ const { apns, fcm, facts } = await startSurroundings();
 let byToken = new Map<string, number>();
 let before = { apns: 0, fcm: 0, refusals: 0 };
 
+let isByToken = true;
 const arrive = ({ token }: { token: string }): void => {
+  if (!isByToken) return;
   byToken.set(token, (byToken.get(token) ?? 0) + 1);
 };
 apns.onAccepted = arrive;
@@ -17,6 +19,10 @@ fcm.onAccepted = arrive;
 answerCalls<LegacyProviderCalls>({
   facts: () => facts,
   count: () => apns.accepted + fcm.accepted - before.apns - before.fcm,
+  countOnly: () => {
+    isByToken = false;
+    return null;
+  },
   take: () => {
     const now = {
       apns: apns.accepted,

@@ -11,6 +11,8 @@ export interface Arrivals {
 
 export interface LegacyProviderCalls {
   readonly facts: [null, WorldFacts];
+  /** From now on nobody needs to know which device got how many. */
+  readonly countOnly: [null, null];
   /** So far, and nothing is forgotten by it. */
   readonly count: [null, number];
   readonly take: [null, Arrivals];

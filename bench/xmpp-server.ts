@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AskedProcess } from './asked-process.js';
+import { AskedProcess, SHORT_PAUSES } from './asked-process.js';
 import { until } from './process.js';
 import { AS_STARTED, BenchServer, firebaseEntry } from './server.js';
 import type { WorldFacts } from './world.js';
@@ -54,6 +54,6 @@ export async function startXmppLoad(): Promise<{
   readonly load: AskedProcess<XmppLoadCalls>;
   readonly port: number;
 }> {
-  const load = await AskedProcess.start<XmppLoadCalls>('xmpp-load-process');
+  const load = await AskedProcess.start<XmppLoadCalls>('xmpp-load-process', SHORT_PAUSES);
   return { load, port: await load.ask('open', null) };
 }

@@ -1,5 +1,5 @@
 import { numberArgument } from './arguments.js';
-import { AskedProcess } from './asked-process.js';
+import { AskedProcess, SHORT_PAUSES } from './asked-process.js';
 import { providerCredentials } from './legacy-bare.js';
 import type { LegacyProviderCalls } from './legacy-providers.js';
 import { mustBeDone, type LoadFlowResult } from './load-flow.js';
@@ -59,7 +59,8 @@ interface Round {
 export async function benchXmpp(databaseUrl: string, say: Say): Promise<void> {
   const most = numberArgument('xmpp-most-devices', 100_000);
   const sizes = [...SIZES.filter((size) => size < most), most];
-  const providers = await AskedProcess.start<LegacyProviderCalls>('legacy-providers-process');
+  const providers = await AskedProcess.start<LegacyProviderCalls>('legacy-providers-process', SHORT_PAUSES);
+  await providers.ask('countOnly', null);
   const facts = await providers.ask('facts', null);
   const { load, port } = await startXmppLoad();
   const settings = {

@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto';
 import { blake2b } from './keyed-hash.js';
 import {
   equalsConstantTime,
   KEY_BYTES,
   openXChaCha20,
   sealXChaCha20,
+  sha256,
   XCHACHA20_NONCE_BYTES,
   type RandomBytes,
 } from './sodium.js';
 
 /** What is compared instead of a secret: 32 bytes. Enough for secrets that were drawn at random, and for no others. */
-export const secretHashOf = (secret: string): Buffer => createHash('sha256').update(secret).digest();
+export const secretHashOf = (secret: string): Buffer => sha256(secret);
 
 /** In constant time. `hash` is of the secret that is right. */
 export const isSecret = (secret: string, hash: Buffer): boolean =>

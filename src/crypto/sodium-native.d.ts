@@ -6,6 +6,7 @@ declare module 'sodium-native' {
     readonly crypto_sign_BYTES: number;
     randombytes_buf(out: Uint8Array): void;
     sodium_memcmp(a: Uint8Array, b: Uint8Array): boolean;
+    crypto_hash_sha256(out: Uint8Array, input: Uint8Array): void;
     crypto_generichash(out: Uint8Array, input: Uint8Array, key?: Uint8Array): void;
     crypto_generichash_batch(out: Uint8Array, parts: Uint8Array[], key?: Uint8Array): void;
     crypto_scalarmult(out: Uint8Array, secret: Uint8Array, point: Uint8Array): void;

@@ -9,6 +9,7 @@ export const KEY_BYTES = 32;
 export const ED25519_SIGNATURE_BYTES = 64;
 export const XCHACHA20_NONCE_BYTES = 24;
 export const POLY1305_TAG_BYTES = 16;
+const SHA256_BYTES = 32;
 
 /** Fresh bytes of the system's random source. The result belongs to the caller and is never handed out again. */
 export type RandomBytes = (byteCount: number) => Buffer;
@@ -33,6 +34,13 @@ export function createRandomBytes(poolBytes = 4096): RandomBytes {
     position += byteCount;
     return bytes;
   };
+}
+
+/** 32 bytes. A call for each publish, where an object of node:crypto would have to be collected for each. */
+export function sha256(text: string): Buffer {
+  const hash = Buffer.allocUnsafe(SHA256_BYTES);
+  sodium.crypto_hash_sha256(hash, Buffer.from(text, 'utf8'));
+  return hash;
 }
 
 /** For secrets: the time says nothing about where they differ. Unequal lengths are unequal. */

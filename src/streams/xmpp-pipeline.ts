@@ -178,7 +178,9 @@ export function createXmppPipeline(deps: XmppPipelineDeps): XmppPipeline {
       settle(composed.passage, RATE_LIMITED);
       return null;
     }
-    return { ...composed, key, turn, isRepeated: false };
+    // Field by field: a spread with more behind it makes a hash table instead of an object, for each publish.
+    const { passage, target, device, wake } = composed;
+    return { passage, target, device, wake, key, turn, isRepeated: false };
   };
 
   const route = (spaced: Spaced): null => {
