@@ -19,8 +19,6 @@ import { hasBodyOf } from './xmpp-stanzas.js';
  * the same pace, over node:http2 as lean as it can be written.
  */
 
-/** The server's `xmpp.coalesceMs`: it sends what has come in so many milliseconds together, and so must this one. */
-const BURST_MS = 4;
 const LIFETIME_MS = 2_419_200_000;
 const neverIndexed = [':path', 'authorization', 'apns-id'];
 
@@ -126,12 +124,9 @@ function toFcm({ fcm, facts, credentials }: Bare, phones: readonly XmppPhone[], 
   };
 }
 
-// As the server has it: its requests must not look dearer than they are there.
-mendAsyncResourceBind();
-
 const sends = new Map<XmppPhoneKind, Send>();
 
-async function run({ phones, count, perSecond }: XmppBareFlow): Promise<number> {
+async function run({ phones, count, perSecond, everyMs }: XmppBareFlow): Promise<number> {
   const sendOne = sends.get(phones);
   if (sendOne === undefined) throw new Error('nothing was prepared');
   let open = 0;
@@ -147,7 +142,7 @@ async function run({ phones, count, perSecond }: XmppBareFlow): Promise<number> 
       open += 1;
       sendOne(next, done);
     }
-    await sleep(BURST_MS);
+    await sleep(everyMs);
   }
   while (open > 0) await sleep(10);
   return taken;
@@ -155,7 +150,9 @@ async function run({ phones, count, perSecond }: XmppBareFlow): Promise<number> 
 
 answerCalls<XmppBareCalls>({
   setup: async (setup) => {
-    const { facts } = setup;
+    const { facts, isMended } = setup;
+    // As the server has it: its requests must not look dearer than they are there.
+    if (isMended) mendAsyncResourceBind();
     bare = {
       ...setup,
       apns: await open(facts.apnsEndpoint, facts.caPem),

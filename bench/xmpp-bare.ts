@@ -5,6 +5,8 @@ import type { XmppPhoneKind } from './xmpp-people.js';
 export interface XmppBareSetup {
   readonly facts: WorldFacts;
   readonly credentials: ProviderCredentials;
+  /** With the server's `mendAsyncResourceBind`. */
+  readonly isMended: boolean;
 }
 
 export interface XmppBareFlow {
@@ -12,6 +14,8 @@ export interface XmppBareFlow {
   readonly devices: number;
   readonly count: number;
   readonly perSecond: number;
+  /** What is due in the meantime goes out together, as the server's does. */
+  readonly everyMs: number;
 }
 
 export interface XmppBareCalls {

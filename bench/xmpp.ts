@@ -5,6 +5,7 @@ import type { LegacyProviderCalls } from './legacy-providers.js';
 import { mustBeDone, type LoadFlowResult } from './load-flow.js';
 import { cpuMicros, residentBytes, sleep, until } from './process.js';
 import type { BenchServer } from './server.js';
+import type { WorldFacts } from './world.js';
 import type { XmppBareCalls } from './xmpp-bare.js';
 import type { XmppLoadCalls } from './xmpp-load.js';
 import { registerXmppPhones, type XmppPhoneKind } from './xmpp-people.js';
@@ -19,7 +20,9 @@ import { startXmppLoad, startXmppServer, xmppFlags } from './xmpp-server.js';
  *   --xmpp-rounds=3 --xmpp-round-seconds=4
  *   --xmpp-seconds=35                         sustained; the times of last pushes are written every 30 s
  *   --xmpp-max-seconds=8 --xmpp-window=256    as many as there can be, so many without an answer
+ *   --xmpp-coalesce-ms=4                      xmpp.coalesceMs; the bare client sends as seldom
  *   --xmpp-spacing=0.1                        rateLimitSeconds; to 2,000 devices each gets a push every second
+ *   --xmpp-plain-bare                         the bare client without our `mendAsyncResourceBind`
  *   --xmpp-profile                            writes CPU profiles of the server and of the bare client
  */
 
@@ -41,8 +44,12 @@ interface Scene {
   readonly say: Say;
   readonly server: BenchServer;
   readonly load: AskedProcess<XmppLoadCalls>;
-  readonly bare: AskedProcess<XmppBareCalls>;
   readonly providers: AskedProcess<LegacyProviderCalls>;
+}
+
+/** Where the server's cost is compared with that of the requests alone. */
+interface ComparedScene extends Scene {
+  readonly bare: AskedProcess<XmppBareCalls>;
 }
 
 interface Flow {
@@ -67,21 +74,18 @@ export async function benchXmpp(databaseUrl: string, say: Say): Promise<void> {
     facts,
     databaseUrl,
     port,
-    xmpp: { rateLimitSeconds: numberArgument('xmpp-spacing', 0.1) },
+    xmpp: { rateLimitSeconds: numberArgument('xmpp-spacing', 0.1), coalesceMs: coalesceMs() },
   };
   let server = await startXmppServer(settings);
   try {
     await load.ask('online', null);
     await sleep(REST_MS);
     const emptyMib = mibOf(residentBytes(server.pid));
-    const bare = await AskedProcess.start<XmppBareCalls>('xmpp-bare-process', xmppFlags());
-    await bare.ask('setup', { facts, credentials: await providerCredentials(facts) });
-    const scene: Scene = { say, server, load, bare, providers };
-    await againstBare(scene, databaseUrl, sizes);
+    const scene: Scene = { say, server, load, providers };
+    await compared(scene, facts, (beside) => againstBare(beside, databaseUrl, sizes));
     await sustained(scene, most);
     await saturated(scene, most);
-    await otherPhones(scene, databaseUrl);
-    bare.stop();
+    await compared(scene, facts, (beside) => otherPhones(beside, databaseUrl));
     await server.stop();
 
     const startedAt = performance.now();
@@ -101,8 +105,28 @@ export async function benchXmpp(databaseUrl: string, say: Say): Promise<void> {
   }
 }
 
+/** The bare client is there only while it is needed: also one that rests takes the processor now and then. */
+async function compared(
+  scene: Scene,
+  facts: WorldFacts,
+  measureAll: (scene: ComparedScene) => Promise<void>,
+): Promise<void> {
+  const bare = await AskedProcess.start<XmppBareCalls>('xmpp-bare-process', xmppFlags());
+  try {
+    const isMended = !process.argv.includes('--xmpp-plain-bare');
+    await bare.ask('setup', { facts, credentials: await providerCredentials(facts), isMended });
+    await measureAll({ ...scene, bare });
+  } finally {
+    bare.stop();
+  }
+}
+
 /** One size after the other at the same server: it takes the new devices over as from another process. */
-async function againstBare(scene: Scene, databaseUrl: string, sizes: readonly number[]): Promise<void> {
+async function againstBare(
+  scene: ComparedScene,
+  databaseUrl: string,
+  sizes: readonly number[],
+): Promise<void> {
   const { say, server } = scene;
   const rounds = numberArgument('xmpp-rounds', 3);
   const perSecond = numberArgument('xmpp-rate', 2000);
@@ -125,7 +149,7 @@ async function againstBare(scene: Scene, databaseUrl: string, sizes: readonly nu
 }
 
 /** The same to Google, and to clients of p2. */
-async function otherPhones(scene: Scene, databaseUrl: string): Promise<void> {
+async function otherPhones(scene: ComparedScene, databaseUrl: string): Promise<void> {
   const { say, server, bare } = scene;
   say('');
   say('Other phones, at the same server with all the others registered:');
@@ -149,7 +173,7 @@ const sayHead = (say: Say): void => {
   say('|---|---|---|---|---|---|---|');
 };
 
-async function measure(scene: Scene, flow: Flow, to: string, warmUp: number): Promise<void> {
+async function measure(scene: ComparedScene, flow: Flow, to: string, warmUp: number): Promise<void> {
   const rounds = numberArgument('xmpp-rounds', 3);
   const seconds = numberArgument('xmpp-round-seconds', 4);
   const perSecond = numberArgument('xmpp-rate', 2000);
@@ -171,7 +195,7 @@ async function measure(scene: Scene, flow: Flow, to: string, warmUp: number): Pr
 }
 
 async function round(
-  { server, load, bare, providers }: Scene,
+  { server, load, bare, providers }: ComparedScene,
   { phones, devices }: Flow,
   { perSecond, count }: { readonly perSecond: number; readonly count: number },
 ): Promise<Round> {
@@ -183,7 +207,10 @@ async function round(
   const serverCpu = cpuMicros(server.pid) - serverBefore;
 
   const bareBefore = cpuMicros(bare.pid);
-  mustBeAll(await bare.ask('run', { phones, devices, count, perSecond }), count);
+  mustBeAll(
+    await bare.ask('run', { phones, devices, count, perSecond, everyMs: Math.max(1, coalesceMs()) }),
+    count,
+  );
   const bareCpu = cpuMicros(bare.pid) - bareBefore;
   mustBeAll(await arrivals(providers, count), count);
   return { server: serverCpu / count, bare: bareCpu / count, result };
@@ -243,6 +270,8 @@ const takenOver = (server: BenchServer, type: string, devices: number): Promise<
     POLL_TIMEOUT_MS,
     200,
   );
+
+const coalesceMs = (): number => numberArgument('xmpp-coalesce-ms', 4);
 
 /** Waits for so many; those that are missing in the end are lost. */
 async function arrivals(providers: AskedProcess<LegacyProviderCalls>, expected: number): Promise<number> {

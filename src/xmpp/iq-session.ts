@@ -99,7 +99,8 @@ export class IqSession {
 
   /** Answers all that is under way with a `wait` error: the connection is about to be closed. */
   answerRest(): void {
-    for (const request of this.#open.toArray()) this.#answer(request, errorAnswer(internalServerError), 'late');
+    for (const request of this.#open.toArray())
+      this.#answer(request, errorAnswer(internalServerError), 'late');
   }
 
   /** The connection is gone: whatever is under way has no way back. */

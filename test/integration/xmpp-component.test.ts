@@ -489,6 +489,17 @@ describe('a stop', () => {
     expect(connection.stanzas).toEqual([]);
   });
 
+  it('hands on what waits for more to come when the connection breaks', async () => {
+    const server = await serverWith();
+    const { published, report } = started([entryAt(server.port)], { options: { coalesceMs: 60_000 } });
+    const connection = await server.nthOnline();
+    connection.write(publish('a', 'first'));
+    connection.write(publish('b', 'second'));
+    connection.socket.end();
+    await eventually(() => published.length === 2 && report.ends.length > 0);
+    expect(published.map(({ node }) => node)).toEqual(['first', 'second']);
+  });
+
   it('does not wait for a server that does not close its side', async () => {
     const server = await serverWith();
     const { component } = started([entryAt(server.port)], { options: { closeTimeoutMs: 50 } });
