@@ -20,7 +20,7 @@ import { startXmppLoad, startXmppServer, xmppFlags } from './xmpp-server.js';
  *   --xmpp-rounds=3 --xmpp-round-seconds=4
  *   --xmpp-seconds=35                         sustained; the times of last pushes are written every 30 s
  *   --xmpp-max-seconds=8 --xmpp-window=256    as many as there can be, so many without an answer
- *   --xmpp-coalesce-ms=4                      xmpp.coalesceMs; the bare client sends as seldom
+ *   --xmpp-no-coalescing                      with xmpp.coalesceMs: 0; the bare client sends as often
  *   --xmpp-spacing=0.1                        rateLimitSeconds; to 2,000 devices each gets a push every second
  *   --xmpp-plain-bare                         the bare client without our `mendAsyncResourceBind`
  *   --xmpp-profile                            writes CPU profiles of the server and of the bare client
@@ -33,6 +33,8 @@ const WARM_UP_PUBLISHES = 40_000;
 const SIZES = [2000, 20_000];
 const OTHER_DEVICES = 20_000;
 const REST_MS = 3000;
+/** The default of xmpp.coalesceMs. */
+const COALESCE_MS = 4;
 const ARRIVAL_TIMEOUT_MS = 30_000;
 const POLL_TIMEOUT_MS = 60_000;
 /** Of the plan, µs besides the provider's request. */
@@ -271,7 +273,7 @@ const takenOver = (server: BenchServer, type: string, devices: number): Promise<
     200,
   );
 
-const coalesceMs = (): number => numberArgument('xmpp-coalesce-ms', 4);
+const coalesceMs = (): number => (process.argv.includes('--xmpp-no-coalescing') ? 0 : COALESCE_MS);
 
 /** Waits for so many; those that are missing in the end are lost. */
 async function arrivals(providers: AskedProcess<LegacyProviderCalls>, expected: number): Promise<number> {
