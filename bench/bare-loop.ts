@@ -4,6 +4,7 @@ import { decodeNotifyMessage } from '../src/codec/notify-message.js';
 import { MAX_PAYLOAD_TEXT_BYTES, writeSessionPayload } from '../src/codec/session-payload.js';
 import { randomNonces, seal } from '../src/crypto/seal.js';
 import type { EncryptionKey } from '../src/domain/ids.js';
+import { mendAsyncResourceBind } from '../src/lifecycle/async-resource-bind.js';
 import { parseOxenmqAddress } from '../src/oxenmq/address.js';
 import { randomKeyPair } from '../test/simulators/storage-network/keys.js';
 import { swarmOf } from '../test/simulators/storage-network/swarm-space.js';
@@ -23,6 +24,8 @@ export interface BareSetup {
   })[];
 }
 
+// As the server has it.
+mendAsyncResourceBind();
 process.once('message', (message) => void main(message as BareSetup));
 
 async function main({ facts, devices }: BareSetup): Promise<void> {

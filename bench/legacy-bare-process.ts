@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { connect, sensitiveHeaders, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2';
 import { performance } from 'node:perf_hooks';
 import type { LegacyMessage } from '../src/codec/legacy-content.js';
+import { mendAsyncResourceBind } from '../src/lifecycle/async-resource-bind.js';
 import { createLegacyApnsBody } from '../src/notifiers/apns/legacy-body.js';
 import { legacyFcmBody, legacyFcmMembers } from '../src/notifiers/firebase/body.js';
 import { sessionBrand } from '../test/simulators/legacy-brands.js';
@@ -103,6 +104,9 @@ async function run(perSecond: number): Promise<number> {
   while (open > 0) await sleep(10);
   return taken;
 }
+
+// As the server has it.
+mendAsyncResourceBind();
 
 answerCalls<LegacyBareCalls>({
   setup: async ({ facts, people, credentials }) => {

@@ -1,3 +1,4 @@
+import { mendAsyncResourceBind } from '../src/lifecycle/async-resource-bind.js';
 import { findPostgres, startPostgres } from '../test/simulators/postgres.js';
 import { benchDelivery } from './delivery.js';
 import { benchDrain } from './drain.js';
@@ -59,6 +60,9 @@ const named = process.argv.slice(2).filter((argument) => !argument.startsWith('-
 const wanted = (benches: object): string[] =>
   Object.keys(benches).filter((name) => named.length === 0 || named.includes(name));
 const say: Say = (line) => console.log(line);
+
+// As the server has it.
+mendAsyncResourceBind();
 
 for (const name of wanted(alone)) {
   say(`\n## ${name}\n`);
