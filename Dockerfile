@@ -27,5 +27,5 @@ EXPOSE 8080
 # The admin listener stays on the container's own loopback unless configured otherwise (then it needs a token).
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.WAGGLE_ADMIN__PORT || 8081) + '/livez').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=4", "/app/dist/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "--no-parallel-scavenge", "/app/dist/main.js"]
 CMD ["serve"]

@@ -20,10 +20,10 @@ interface Waiting {
 }
 
 /**
- * For processes whose pauses would be taken for the server's. What a provider's stand-in makes for each request grows old
- * with Node's sixteen MiB; with two it is collected more often and in a third of the time.
+ * For processes whose pauses would be taken for the server's. Their collector does little at a
+ * time and has no helping threads, which would wait for a core that the others have.
  */
-export const SHORT_PAUSES = ['--max-semi-space-size=2'] as const;
+export const SHORT_PAUSES = ['--max-semi-space-size=2', '--single-threaded-gc'] as const;
 
 /** A part of a benchmark in a process of its own, so that its work is not in the way of what is measured. */
 export class AskedProcess<Calls extends CallTable<Calls>> {

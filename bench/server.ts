@@ -8,7 +8,7 @@ import { until } from './process.js';
 import type { WorldFacts } from './world.js';
 
 /** Node's flags as `npm start` and the container set them. */
-export const AS_STARTED = ['--max-semi-space-size=4'] as const;
+export const AS_STARTED = ['--max-semi-space-size=4', '--no-parallel-scavenge'] as const;
 
 /** The server as operators run it: built, in a process of its own, by its command line. */
 export class BenchServer {
