@@ -16,11 +16,13 @@ export function mendAsyncResourceBind(): void {
   const bind = function (this: AsyncResource, run: AnyFunction, thisArg?: unknown): AnyFunction {
     if (typeof run !== 'function') throw new TypeError('The "fn" argument must be of type function.');
     if (thisArg !== undefined) return (...args) => this.runInAsyncScope(run, thisArg, ...args);
-    // eslint-disable-next-line @typescript-eslint/no-this-alias -- the bound function has its own
-    const resource = this;
-    return function (this: unknown, ...args) {
-      return resource.runInAsyncScope(run, this, ...args);
-    };
+    return withOwnThis(this, run);
   };
   AsyncResource.prototype.bind = bind as typeof AsyncResource.prototype.bind;
+}
+
+function withOwnThis(resource: AsyncResource, run: AnyFunction): AnyFunction {
+  return function (this: unknown, ...args) {
+    return resource.runInAsyncScope(run, this, ...args);
+  };
 }
